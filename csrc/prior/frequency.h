@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "exact.h"
+#include "host_device.h"
+
+namespace lmgc::prior {
+
+inline constexpr int kTotalBits = 24;
+/// Sum of the frequencies of every table.
+inline constexpr std::uint32_t kTotalFrequency = std::uint32_t{1} << kTotalBits;
+
+/// A symbol's share of the total frequency: [cumulative, cumulative + frequency).
+struct Interval {
+  std::uint32_t cumulative = 0;
+  std::uint32_t frequency = 0;  ///< >= 1
+};
+
+/// Writes cumulative frequencies [count + 1], from 0 to kTotalFrequency, in proportion to `weights`
+/// [count], each symbol's at least 1. Requires 1 <= count <= 2^16 and a sum of weights in [1, 2^40).
+/// What rounding leaves goes to the heaviest symbol, the first of equals.
+LMGC_HOST_DEVICE constexpr void frequencies_from_weights(const std::uint32_t* weights,
+                                                         std::size_t count,
+                                                         std::uint32_t* cumulative) {
+  std::uint64_t sum = 0;
+  std::size_t heaviest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    sum += weights[i];
+    if (weights[i] > weights[heaviest]) heaviest = i;
+  }
+  const std::uint64_t shared = kTotalFrequency - count;
+  std::uint32_t at = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    cumulative[i] = at;
+    at += 1 + static_cast<std::uint32_t>(weights[i] * shared / sum);
+  }
+  const std::uint32_t left = kTotalFrequency - at;
+  for (std::size_t i = heaviest + 1; i < count; ++i) cumulative[i] += left;
+  cumulative[count] = kTotalFrequency;
+}
+
+/// The same from `scores` [count], Q15.16 nats: softmax with integer sums. `weights` [count] is
+/// scratch.
+LMGC_HOST_DEVICE constexpr void frequencies_from_scores(const std::int32_t* scores,
+                                                        std::size_t count, std::uint32_t* weights,
+                                                        std::uint32_t* cumulative) {
+  std::int32_t best = scores[0];
+  for (std::size_t i = 1; i < count; ++i) best = scores[i] > best ? scores[i] : best;
+  for (std::size_t i = 0; i < count; ++i) {
+    weights[i] = exact::exp_q30(static_cast<std::uint32_t>(best) -
+                                static_cast<std::uint32_t>(scores[i]));
+  }
+  frequencies_from_weights(weights, count, cumulative);
+}
+
+}  // namespace lmgc::prior

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "prior/frequency.h"
+
+namespace lmgc::prior {
+
+/// Source of the next symbol's frequencies, for several independent chunks in lockstep.
+///
+/// A decoder alternates `cumulative_frequencies` and `update`. An encoder knows all symbols and asks
+/// for `intervals` at once. Both give the same numbers, bit for bit (law 2).
+class Prior {
+ public:
+  virtual ~Prior() = default;
+
+  /// Symbols are 0 .. alphabet() - 1.
+  [[nodiscard]] virtual std::size_t alphabet() const = 0;
+
+  /// Forgets everything and starts `chunks` chunks.
+  virtual void start(std::size_t chunks) = 0;
+
+  /// Tables of the next symbol of each running chunk, [chunks, alphabet + 1], each from 0 to
+  /// kTotalFrequency and strictly increasing. Valid until the next call of any other function.
+  [[nodiscard]] virtual std::span<const std::uint32_t> cumulative_frequencies() = 0;
+
+  /// Tells the symbol of each running chunk. Fewer symbols than chunks: the last chunks have ended.
+  virtual void update(std::span<const std::uint16_t> symbols) = 0;
+
+  /// Intervals of all `symbols` of one chunk: start(1), then a walk through the symbols, unless a
+  /// prior knows a faster way.
+  [[nodiscard]] virtual std::vector<Interval> intervals(std::span<const std::uint16_t> symbols);
+};
+
+}  // namespace lmgc::prior

@@ -1,0 +1,1 @@
+"""Lossless gradient compression for PyTorch DDP."""
