@@ -28,7 +28,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gguf
 import numpy as np
@@ -245,24 +245,27 @@ def _quantize(values: NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(codes), torch.from_numpy(scales)
 
 
-def _bytes(tensor: torch.Tensor) -> memoryview:
-    return memoryview(tensor.contiguous().numpy()).cast("B")
+class _Digest(Protocol):
+    def update(self, data: bytes | memoryview, /) -> None: ...
 
 
-def _fingerprint(architecture: Architecture, tensors: Tensors) -> bytes:
-    digest = hashlib.sha256(f"lmgc_torch arithmetic {ARITHMETIC_VERSION}".encode())
+def _feed(digest: _Digest, architecture: Architecture, tensors: Tensors) -> None:
     digest.update(json.dumps(asdict(architecture), sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(_bytes(tensor))
+        digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
+
+
+def _fingerprint(architecture: Architecture, tensors: Tensors) -> bytes:
+    digest = hashlib.sha256(f"lmgc_torch arithmetic {ARITHMETIC_VERSION}".encode())
+    _feed(digest, architecture, tensors)
     return digest.digest()
 
 
-def _checksum(tensors: Tensors) -> str:
-    digest = xxhash.xxh64()
-    for name in sorted(tensors):
-        digest.update(_bytes(tensors[name]))
+def _checksum(converted: Converted) -> str:
+    digest = xxhash.xxh64(converted.fingerprint)
+    _feed(digest, converted.architecture, converted.tensors)
     return digest.hexdigest()
 
 
@@ -293,10 +296,14 @@ def _read_cache(cached: Path) -> Converted:
     with safetensors.safe_open(cached, framework="pt") as opened:
         metadata = opened.metadata() or {}
         tensors: Tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    if metadata["checksum"] != _checksum(tensors):
+    converted = Converted(
+        Architecture(**json.loads(metadata["architecture"])),
+        tensors,
+        bytes.fromhex(metadata["fingerprint"]),
+    )
+    if metadata["checksum"] != _checksum(converted):
         raise ValueError("its checksum differs")
-    architecture = Architecture(**json.loads(metadata["architecture"]))
-    return Converted(architecture, tensors, bytes.fromhex(metadata["fingerprint"]))
+    return converted
 
 
 def _write_cache(cached: Path, converted: Converted) -> None:
@@ -308,7 +315,7 @@ def _write_cache(cached: Path, converted: Converted) -> None:
             "architecture": json.dumps(asdict(converted.architecture)),
             "begin_token": str(int(converted.tensors["begin_token"][0])),
             "fingerprint": converted.fingerprint.hex(),
-            "checksum": _checksum(converted.tensors),
+            "checksum": _checksum(converted),
         }
         safetensors.torch.save_file(converted.tensors, name, metadata)
         os.replace(name, cached)

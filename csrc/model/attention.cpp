@@ -26,16 +26,15 @@ void Forward::mix(std::int64_t layer, std::int64_t lane, std::int64_t kv_head, s
   const std::int64_t stride = round_up(tokens, kPanelColumns) + kRowGap;
 
   const auto dots = buffer<std::int32_t>(rows * stride);
-  kernels_.multiply(
-      {.rows = rows,
-       .depth = head_depth_,
-       .left = queries_.get() + first_query * head_depth_ * kernels_.prepared_bytes,
-       .left_stride = head_depth_,
-       .panels = head.keys,
-       .panel_stride = head_depth_ * kPanelColumns,
-       .panel_count = round_up(tokens, kPanelColumns) / kPanelColumns,
-       .out = dots.get(),
-       .out_stride = stride});
+  kernels_.multiply({.rows = rows,
+                     .depth = head_depth_,
+                     .left = queries_.get() + first_query * head_depth_ * kernels_.prepared_bytes,
+                     .left_stride = head_depth_,
+                     .panels = head.keys,
+                     .panel_stride = head_depth_ * kPanelColumns,
+                     .panel_count = round_up(tokens, kPanelColumns) / kPanelColumns,
+                     .out = dots.get(),
+                     .out_stride = stride});
 
   const auto weights = buffer<std::int16_t>(rows * stride);
   const auto scratch = buffer<float>(tokens);
@@ -54,16 +53,15 @@ void Forward::mix(std::int64_t layer, std::int64_t lane, std::int64_t kv_head, s
   const auto block_sums = buffer<std::int32_t>(rows * columns);
   const auto sums = std::make_unique<std::int64_t[]>(static_cast<std::size_t>(rows * columns));
   for (std::int64_t start = 0; start < tokens; start += kWeightBlock) {
-    kernels_.multiply_wide(
-        {.rows = rows,
-         .depth = std::min(kWeightBlock, round_up(tokens, kPanelDepth) - start),
-         .left = weights.get() + start,
-         .left_stride = stride,
-         .panels = head.values + start * kPanelColumns,
-         .panel_stride = cache_.padded_capacity_ * kPanelColumns,
-         .panel_count = columns / kPanelColumns,
-         .out = block_sums.get(),
-         .out_stride = columns});
+    kernels_.multiply_wide({.rows = rows,
+                            .depth = std::min(kWeightBlock, round_up(tokens, kPanelDepth) - start),
+                            .left = weights.get() + start,
+                            .left_stride = stride,
+                            .panels = head.values + start * kPanelColumns,
+                            .panel_stride = cache_.padded_capacity_ * kPanelColumns,
+                            .panel_count = columns / kPanelColumns,
+                            .out = block_sums.get(),
+                            .out_stride = columns});
     for (std::int64_t i = 0; i < rows * columns; ++i) sums[i] += block_sums[i];
   }
   for (std::int64_t row = 0; row < rows; ++row) {

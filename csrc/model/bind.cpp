@@ -83,8 +83,8 @@ at::Tensor extend(const LanguageModel& model, KeyValueCache& cache, const at::Te
   TORCH_CHECK_VALUE(wanted.size() == steps, "lmgc::model: wanted has ", wanted.size(),
                     " entries, expected one for each of ", steps, " steps");
   const std::vector<std::uint8_t> flags(wanted.begin(), wanted.end());
-  at::Tensor scores = at::empty(
-      {tokens.size(0), std::ranges::count(wanted, true), readout.tokens()}, at::kInt);
+  at::Tensor scores =
+      at::empty({tokens.size(0), std::ranges::count(wanted, true), readout.tokens()}, at::kInt);
   model.extend(cache, ints(tokens), static_cast<std::size_t>(tokens.size(0)), flags, readout,
                {scores.mutable_data_ptr<std::int32_t>(), static_cast<std::size_t>(scores.numel())});
   return scores;

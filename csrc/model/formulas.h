@@ -5,11 +5,11 @@
 
 #include "host_device.h"
 
-/// The model's arithmetic on single numbers: IEEE +, -, x, / on float and double, and integers. What
-/// spans several numbers (maxima, sums) is an integer reduction, so order never matters.
+/// The model's arithmetic on single numbers: IEEE +, -, x, / on float and double, and integers.
+/// What spans several numbers (maxima, sums) is an integer reduction, so order never matters.
 ///
-/// Everything here is `static`: files compiled for different instruction sets include it, and none may
-/// lend its machine code to another through the linker.
+/// Everything here is `static`: files compiled for different instruction sets include it, and none
+/// may lend its machine code to another through the linker.
 namespace lmgc::model {
 
 /// Largest magnitude of an int8 code; -128 is never produced.
@@ -87,7 +87,8 @@ struct Quantizer {
   power = power * f + 0x1.62e12cp-1F;
   power = power * f + 1.0F;
   const std::int32_t whole = bits_of(shifted) - std::bit_cast<std::int32_t>(kShift);
-  return float_of(bits_of(power) + static_cast<std::int32_t>(static_cast<std::uint32_t>(whole) << 23));
+  return float_of(bits_of(power) +
+                  static_cast<std::int32_t>(static_cast<std::uint32_t>(whole) << 23));
 }
 
 /// x / (1 + e^-x).

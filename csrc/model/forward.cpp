@@ -26,7 +26,8 @@ struct Forward::RowScratch {
 template <typename Body>
 void Forward::for_rows(std::int64_t rows, const Body& body) const {
   at::parallel_for(0, rows, kGrainRows, [&](std::int64_t begin, std::int64_t end) {
-    RowScratch scratch{buffer<float>(widest_), buffer<float>(widest_), buffer<std::int8_t>(widest_)};
+    RowScratch scratch{buffer<float>(widest_), buffer<float>(widest_),
+                       buffer<std::int8_t>(widest_)};
     for (std::int64_t row = begin; row < end; ++row) body(row, scratch);
   });
 }
@@ -104,9 +105,8 @@ void Forward::attend(std::int64_t layer, const Layer& weights) {
     put_normalized(heads, row, residual_.get() + row * a_.width, weights.attention_norm, scratch);
   });
   heads.multiply(kernels_, left_.get(), rows_, sums_.get());
-  for_rows(rows_, [&](std::int64_t row, RowScratch& scratch) {
-    split_heads(layer, heads, row, scratch);
-  });
+  for_rows(rows_,
+           [&](std::int64_t row, RowScratch& scratch) { split_heads(layer, heads, row, scratch); });
 
   const std::int64_t blocks = (steps_ + kMixSteps - 1) / kMixSteps;
   at::parallel_for(0, lanes_ * a_.kv_heads * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -119,9 +119,8 @@ void Forward::attend(std::int64_t layer, const Layer& weights) {
 
   const std::int64_t width = a_.heads * a_.head_width;
   for_rows(rows_, [&](std::int64_t row, RowScratch& scratch) {
-    put_left(weights.output, row, scratch, [&](Codes out) {
-      kernels_.quantize(mixed_.get() + row * width, width, out);
-    });
+    put_left(weights.output, row, scratch,
+             [&](Codes out) { kernels_.quantize(mixed_.get() + row * width, width, out); });
   });
   weights.output.multiply(kernels_, left_.get(), rows_, sums_.get());
 }

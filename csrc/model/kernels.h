@@ -27,8 +27,8 @@ inline constexpr std::int64_t kPanelDepth = 4;
 /// out[row, column] = sum over inner of left[row, inner] * right[column, inner], in int32.
 struct Product {
   std::int64_t rows;
-  std::int64_t depth;  ///< multiple of kPanelDepth, at most kDepthLimit
-  const void* left;    ///< prepared codes (`multiply`) or int16 (`multiply_wide`)
+  std::int64_t depth;        ///< multiple of kPanelDepth, at most kDepthLimit
+  const void* left;          ///< prepared codes (`multiply`) or int16 (`multiply_wide`)
   std::int64_t left_stride;  ///< elements
   const std::int8_t* panels;
   std::int64_t panel_stride;  ///< bytes
@@ -75,9 +75,9 @@ struct Kernels {
   void (*rotate)(float* head, const float* cosines, const float* sines, std::int64_t half);
   /// out = silu(gate) * up, in place of `gate`.
   void (*gate)(float* gate, const float* up, std::int64_t count);
-  /// Attention weights of one query from its dot products with `count` keys, times the values' scales.
-  /// `weights` gets integers relative to the largest; returns the factor that makes a sum of
-  /// weight * value code the attention's output. `scratch` [count].
+  /// Attention weights of one query from its dot products with `count` keys, times the values'
+  /// scales. `weights` gets integers relative to the largest; returns the factor that makes a sum
+  /// of weight * value code the attention's output. `scratch` [count].
   double (*attend)(Sums dots, const float* value_scales, std::int64_t count, float* scratch,
                    std::int16_t* weights);
   /// out = round(value * 2^16), within +-2^30.

@@ -79,10 +79,10 @@ void any_tile(std::int64_t rows, const std::uint8_t* left, std::int64_t left_str
               const std::int8_t* panels, std::int64_t panel_stride, std::int64_t depth,
               const __m512i* offsets, std::int32_t* out, std::int64_t out_stride) {
   using Tile = decltype(&tile<1, kPanels>);
-  constexpr Tile kTiles[kTileRows] = {
-      tile<1, kPanels>, tile<2, kPanels>, tile<3, kPanels>,  tile<4, kPanels>,
-      tile<5, kPanels>, tile<6, kPanels>, tile<7, kPanels>,  tile<8, kPanels>,
-      tile<9, kPanels>, tile<10, kPanels>, tile<11, kPanels>, tile<12, kPanels>};
+  constexpr Tile kTiles[kTileRows] = {tile<1, kPanels>,  tile<2, kPanels>,  tile<3, kPanels>,
+                                      tile<4, kPanels>,  tile<5, kPanels>,  tile<6, kPanels>,
+                                      tile<7, kPanels>,  tile<8, kPanels>,  tile<9, kPanels>,
+                                      tile<10, kPanels>, tile<11, kPanels>, tile<12, kPanels>};
   kTiles[rows - 1](left, left_stride, panels, panel_stride, depth, offsets, out, out_stride);
 }
 
@@ -96,9 +96,10 @@ void multiply(const Product& p) {
         pair ? offset_sums(panels + p.panel_stride, p.depth) : _mm512_setzero_si512()};
     for (std::int64_t row = 0; row < p.rows; row += kTileRows) {
       const std::int64_t rows = std::min<std::int64_t>(kTileRows, p.rows - row);
-      (pair ? any_tile<2> : any_tile<1>)(
-          rows, left + row * p.left_stride, p.left_stride, panels, p.panel_stride, p.depth, offsets,
-          p.out + row * p.out_stride + panel * kPanelColumns, p.out_stride);
+      (pair ? any_tile<2> : any_tile<1>)(rows, left + row * p.left_stride, p.left_stride, panels,
+                                         p.panel_stride, p.depth, offsets,
+                                         p.out + row * p.out_stride + panel * kPanelColumns,
+                                         p.out_stride);
     }
   }
 }
@@ -127,9 +128,10 @@ void multiply_wide(const Product& p) {
     split(left + row * p.left_stride, p.left_stride, rows, p.depth, limbs);
     for (std::int64_t panel = 0; panel < p.panel_count; panel += 2) {
       const std::int64_t columns = std::min<std::int64_t>(2, p.panel_count - panel) * kPanelColumns;
-      (columns > kPanelColumns ? any_tile<2> : any_tile<1>)(
-          2 * rows, limbs, kWeightBlock, p.panels + panel * p.panel_stride, p.panel_stride, p.depth,
-          no_offsets, sums, 2 * kPanelColumns);
+      (columns > kPanelColumns ? any_tile<2> : any_tile<1>)(2 * rows, limbs, kWeightBlock,
+                                                            p.panels + panel * p.panel_stride,
+                                                            p.panel_stride, p.depth, no_offsets,
+                                                            sums, 2 * kPanelColumns);
       for (std::int64_t i = 0; i < rows; ++i) {
         const std::int32_t* high = sums + 2 * i * 2 * kPanelColumns;
         const std::int32_t* low = high + 2 * kPanelColumns;

@@ -9,7 +9,8 @@
 
 namespace lmgc::model {
 
-/// Packed as matrices on the right: keys with a column per token, values with a column per dimension.
+/// Packed as matrices on the right: keys with a column per token, values with a column per
+/// dimension.
 class KeyValueCache {
  public:
   KeyValueCache(const Architecture& architecture, std::int64_t lanes, std::int64_t capacity);

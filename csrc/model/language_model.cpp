@@ -57,10 +57,9 @@ std::shared_ptr<const Readout> LanguageModel::readout(std::span<const std::int32
 std::unique_ptr<KeyValueCache> LanguageModel::cache(std::size_t lanes, std::size_t capacity) const {
   TORCH_CHECK_VALUE(lanes > 0 && lanes <= (std::size_t{1} << 20), "lmgc::model: a cache of ", lanes,
                     " lanes; expected 1 to 2^20");
-  TORCH_CHECK_VALUE(
-      capacity > 0 && capacity <= static_cast<std::size_t>(architecture().context),
-      "lmgc::model: a cache of ", capacity, " tokens; the model's context holds 1 to ",
-      architecture().context);
+  TORCH_CHECK_VALUE(capacity > 0 && capacity <= static_cast<std::size_t>(architecture().context),
+                    "lmgc::model: a cache of ", capacity,
+                    " tokens; the model's context holds 1 to ", architecture().context);
   return std::make_unique<KeyValueCache>(architecture(), static_cast<std::int64_t>(lanes),
                                          static_cast<std::int64_t>(capacity));
 }

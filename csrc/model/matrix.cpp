@@ -43,17 +43,18 @@ Matrix::Matrix(const at::Tensor& codes, const at::Tensor& scales)
 void Matrix::multiply(const Kernels& kernels, const void* left, std::int64_t rows,
                       std::int32_t* out) const {
   const std::int64_t panel_stride = padded_depth_ * kPanelColumns;
-  at::parallel_for(0, padded_columns() / kPanelColumns, 2, [&](std::int64_t begin, std::int64_t end) {
-    kernels.multiply({.rows = rows,
-                      .depth = padded_depth_,
-                      .left = left,
-                      .left_stride = padded_depth_,
-                      .panels = panels_.data() + begin * panel_stride,
-                      .panel_stride = panel_stride,
-                      .panel_count = end - begin,
-                      .out = out + begin * kPanelColumns,
-                      .out_stride = padded_columns()});
-  });
+  at::parallel_for(0, padded_columns() / kPanelColumns, 2,
+                   [&](std::int64_t begin, std::int64_t end) {
+                     kernels.multiply({.rows = rows,
+                                       .depth = padded_depth_,
+                                       .left = left,
+                                       .left_stride = padded_depth_,
+                                       .panels = panels_.data() + begin * panel_stride,
+                                       .panel_stride = panel_stride,
+                                       .panel_count = end - begin,
+                                       .out = out + begin * kPanelColumns,
+                                       .out_stride = padded_columns()});
+                   });
 }
 
 }  // namespace lmgc::model

@@ -68,9 +68,8 @@ static inline void gate_row(float* __restrict gate, const float* __restrict up,
   for (std::int64_t i = 0; i < count; ++i) gate[i] = silu(gate[i]) * up[i];
 }
 
-static inline double attend_row(Sums dots, const float* __restrict value_scales,
-                                std::int64_t count, float* __restrict scratch,
-                                std::int16_t* __restrict weights) {
+static inline double attend_row(Sums dots, const float* __restrict value_scales, std::int64_t count,
+                                float* __restrict scratch, std::int16_t* __restrict weights) {
   std::int32_t best = INT32_MIN;
   for (std::int64_t i = 0; i < count; ++i) {
     scratch[i] = static_cast<float>(dots.sums[i]) * dots.scales[i] * dots.scale;

@@ -61,15 +61,16 @@ bool products_agree(const Kernels& candidate, std::int64_t rows, std::int64_t de
   const auto run = [&](const Kernels& k, bool is_wide) {
     std::vector<std::int32_t> out(size(rows * panels * kPanelColumns));
     const std::vector<std::byte> prepared = prepare(k, left);
-    const Product product = {.rows = rows,
-                             .depth = depth,
-                             .left = is_wide ? static_cast<const void*>(wide.data()) : prepared.data(),
-                             .left_stride = depth,
-                             .panels = right.data(),
-                             .panel_stride = depth * kPanelColumns,
-                             .panel_count = panels,
-                             .out = out.data(),
-                             .out_stride = panels * kPanelColumns};
+    const Product product = {
+        .rows = rows,
+        .depth = depth,
+        .left = is_wide ? static_cast<const void*>(wide.data()) : prepared.data(),
+        .left_stride = depth,
+        .panels = right.data(),
+        .panel_stride = depth * kPanelColumns,
+        .panel_count = panels,
+        .out = out.data(),
+        .out_stride = panels * kPanelColumns};
     (is_wide ? k.multiply_wide : k.multiply)(product);
     return out;
   };

@@ -24,8 +24,8 @@ class Reader {
     TORCH_CHECK_VALUE(found != tensors_.end(), "lmgc::model: tensor '", name, "' is missing");
     const at::Tensor& tensor = found->second;
     TORCH_CHECK_VALUE(tensor.scalar_type() == dtype && tensor.sizes() == at::IntArrayRef(shape),
-                      "lmgc::model: tensor '", name, "' is ", tensor.scalar_type(),
-                      tensor.sizes(), ", expected ", dtype, at::IntArrayRef(shape));
+                      "lmgc::model: tensor '", name, "' is ", tensor.scalar_type(), tensor.sizes(),
+                      ", expected ", dtype, at::IntArrayRef(shape));
     at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
     TORCH_CHECK_VALUE(dtype != at::kFloat || at::isfinite(plain).all().item<bool>(),
                       "lmgc::model: tensor '", name, "' holds NaN or infinity");
@@ -91,7 +91,8 @@ void check(const Architecture& a) {
   TORCH_CHECK_VALUE(a.head_width % 2 == 0, "lmgc::model: head_width is ", a.head_width,
                     ", rotary embedding needs an even one");
   TORCH_CHECK_VALUE(a.norm_epsilon > 0 && std::isfinite(a.norm_epsilon),
-                    "lmgc::model: norm_epsilon is ", a.norm_epsilon, ", expected a positive number");
+                    "lmgc::model: norm_epsilon is ", a.norm_epsilon,
+                    ", expected a positive number");
 }
 
 Weights::Weights(const Architecture& a, const TensorMap& tensors) {
@@ -102,8 +103,7 @@ Weights::Weights(const Architecture& a, const TensorMap& tensors) {
   const bool tied = !reader.has("head.codes");
   head_codes =
       tied ? embedding_codes : reader.tensor("head.codes", at::kChar, {a.vocabulary, a.width});
-  head_scales =
-      tied ? embedding_scales : reader.tensor("head.scales", at::kFloat, {a.vocabulary});
+  head_scales = tied ? embedding_scales : reader.tensor("head.scales", at::kFloat, {a.vocabulary});
   norm = reader.floats("norm", {a.width});
   cosines = reader.floats("rope.cosines", {a.context, a.head_width / 2});
   sines = reader.floats("rope.sines", {a.context, a.head_width / 2});
