@@ -1,7 +1,5 @@
 """A peer that shakes hands like any other, and then sends what no honest peer sends."""
 
-from __future__ import annotations
-
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel

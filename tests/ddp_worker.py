@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
 from ddp_hostile import register_hostile
-from ddp_training import CASES, WIDTH, Case, Mixed, Plain, bits, data, same, train
+from ddp_training import CASES, WIDTH, Branches, Case, Mixed, bits, data, same, train
 
 TIMEOUT_SECONDS = 15
 Report = dict[str, Any]
@@ -110,14 +110,8 @@ def registration_errors(rank: int) -> Report:
     if some:
         twice._register_builtin_comm_hook(dist.BuiltinCommHookType.ALLREDUCE)
     attempt("builtin", twice)
-    net = nn.Linear(WIDTH, 3)
-    if some:
-        net.bias.requires_grad_(False)
-    ignoring = nn.Linear(WIDTH, 3)
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
-        ignoring, ["bias"] if some else []
-    )
-    report["parameters"] = error_of(lambda: lmgc_torch.register(wrapped(ignoring)))
+    double = nn.Linear(WIDTH, 3, dtype=torch.float64 if some else torch.float32)
+    attempt("parameters", wrapped(double, init_sync=False))
     attempt("none", wrapped())
     return report
 
@@ -140,7 +134,8 @@ def faults(rank: int) -> Report:
     report["sparse"] = error_of(lambda: step(ddp, words))
     report["sparse_again"] = error_of(lambda: step(ddp, words))
 
-    ddp = wrapped(Plain(), bucket_cap_mb=0.0005 if rank else 25)
+    cap = 0.0005 if rank == 1 else 25
+    ddp = wrapped(Branches(), bucket_cap_mb=cap, find_unused_parameters=True)
     lmgc_torch.register(ddp)
     report["layout"] = error_of(lambda: step(ddp, data(rank, 0), 0))
 

@@ -59,7 +59,7 @@ def test_three_ranks_sum_in_rank_order_and_end_with_the_same_bits(grouped: Repor
         ("builtin", ["RuntimeError", "ranks 1, 3: DDP has a communication hook already"]),
         (
             "parameters",
-            ["parameter bias (ranks 0, 2: torch.float32 [3]; ranks 1, 3: absent)"],
+            ["parameter bias (ranks 0, 2: torch.float32 [3]; ranks 1, 3: torch.float64 [3])"],
         ),
         ("none", ["no error"]),
     ],
@@ -105,7 +105,7 @@ def test_training_goes_on_with_a_fresh_module_after_faults(faulty: Reports) -> N
 def test_a_killed_peer_raises_on_the_others() -> None:
     survivor = launch("killed", 2, limit_seconds=60)[0]
     assert "lost a peer" in survivor["error"]
-    assert "lost a peer" in survivor["later"]
+    assert "Connection closed" in survivor["later"]
     assert survivor["seconds"] < 14
 
 
