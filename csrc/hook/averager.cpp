@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <stdexcept>
+#include <thread>
 #include <torch/csrc/distributed/c10d/GroupRegistry.hpp>
 #include <utility>
 
@@ -44,6 +45,11 @@ bool is_registered(const c10::intrusive_ptr<c10d::ProcessGroup>& group) {
 Averager::Averager(collective::Members members, c10::intrusive_ptr<c10d::ProcessGroup> owner,
                    std::shared_ptr<const codec::Codec> codec)
     : members_(std::move(members)), owner_(std::move(owner)), codec_(std::move(codec)) {}
+
+Averager::~Averager() {
+  // A group ends only when its last collective does, which may be at its timeout: nobody waits.
+  if (!group_usable_) std::thread([group = std::move(members_.group)] {}).detach();
+}
 
 std::string Averager::prefix(std::int64_t bucket) const {
   return "lmgc_torch hook on " + members_.name(members_.rank()) + ", bucket " +

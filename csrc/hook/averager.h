@@ -32,6 +32,9 @@ class Averager {
   /// `owner`: DDP's own group. Once the user destroys it, buckets fail.
   Averager(collective::Members members, c10::intrusive_ptr<c10d::ProcessGroup> owner,
            std::shared_ptr<const codec::Codec> codec);
+  ~Averager();
+  Averager(const Averager&) = delete;
+  Averager& operator=(const Averager&) = delete;
 
   /// Sum of all ranks' values / world size, in rank order. Divides `bucket.values` in place, and
   /// may return it. Throws std::runtime_error that names rank, bucket and reason.
