@@ -77,7 +77,7 @@ def sampled_text(
 @pytest.mark.parametrize("serialization", SERIALIZATIONS)
 @pytest.mark.parametrize("bytes_per_group", [1, 3, 4, 8])
 def test_payload_costs_the_models_code_length(serialization: str, bytes_per_group: int) -> None:
-    """Separators cost nothing, illegal tokens have no share, coding loses under 0.1 % and a byte."""
+    """Separators are free, illegal tokens have no share, coding loses under 0.1 % and a byte."""
     length, window = 301, 60
     data, bits = sampled_text(serialization, bytes_per_group, window, length)
     payload = paper(serialization, bytes_per_group, window=window).encode(
@@ -115,13 +115,8 @@ def test_text_round_trips_over_many_chunks(byte_order: str, dtype: torch.dtype) 
     data, _ = sampled_text("hex-space", 4, 60, 1600)
     tensor = torch.frombuffer(bytearray(data), dtype=dtype)
     if byte_order == "big":
-        tensor = (
-            torch.from_numpy(
-                tensor.view(torch.uint8).numpy().reshape(-1, dtype.itemsize)[:, ::-1].copy()
-            )
-            .view(-1)
-            .view(dtype)
-        )
+        swapped = tensor.view(torch.uint8).view(-1, dtype.itemsize).flip(1)
+        tensor = swapped.reshape(-1).view(dtype)
     codec = paper(byte_order=byte_order)
     payload = codec.encode(tensor)
     assert payload[32] == 2
