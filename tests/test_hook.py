@@ -105,7 +105,7 @@ def test_training_goes_on_with_a_fresh_module_after_faults(faulty: Reports) -> N
 def test_a_killed_peer_raises_on_the_others() -> None:
     survivor = launch("killed", 2, limit_seconds=60)[0]
     assert "lost a peer" in survivor["error"]
-    assert "Connection closed" in survivor["later"]
+    assert "peer" in survivor["later"]
     assert survivor["seconds"] < 14
 
 
