@@ -148,6 +148,12 @@ def faults(rank: int) -> Report:
             lmgc_torch.register(ddp)
         report[attack] = error_of(lambda ddp=ddp: step(ddp))
 
+    ddp = wrapped()
+    lmgc_torch.register(ddp, timeout=timedelta(seconds=2))
+    if rank == 0:
+        report["silent"] = error_of(lambda: step(ddp))
+    dist.barrier()
+
     expected, _ = train(Case(), None, hooked=False, steps=3)
     trained, _ = train(Case(), None, hooked=True, steps=3)
     report["after"] = same(expected, trained)
@@ -196,15 +202,6 @@ def killed(rank: int) -> Report:
     message = error_of(lambda: step(ddp))
     later = error_of(lambda: step(ddp))
     return {"error": message, "later": later, "seconds": time.monotonic() - start}
-
-
-def silent(rank: int) -> Report:
-    """Rank 1 stays, but brings no bucket."""
-    ddp = wrapped()
-    lmgc_torch.register(ddp, timeout=timedelta(seconds=3))
-    report = {"timeout": error_of(lambda: step(ddp))} if rank == 0 else {}
-    dist.barrier()
-    return report
 
 
 def unfinished(rank: int) -> Report:
