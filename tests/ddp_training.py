@@ -54,6 +54,23 @@ class Plain(nn.Module):
         return self.layers(x)
 
 
+class Special(nn.Module):
+    """Its gradient holds the values that arithmetic treats specially, other pairs on each rank."""
+
+    VALUES = (0.0, -0.0, 1e-45, -1e-39, 1.17549435e-38, 3.4e38, -3.4e38, 1.0)
+    ODD = (float("inf"), float("-inf"), float("nan"))
+
+    def __init__(self) -> None:
+        super().__init__()
+        values = torch.tensor(self.VALUES + self.ODD).repeat_interleave(11)
+        self.weight = nn.Parameter(torch.ones(len(values)))
+        own = values if dist.get_rank() == 0 else values.view(11, 11).t().flatten()
+        self.weight.register_hook(lambda gradient: own.clone())
+
+    def forward(self, x: torch.Tensor, turn: int) -> torch.Tensor:
+        return self.weight
+
+
 @dataclass(frozen=True)
 class Case:
     net: Callable[[], nn.Module] = Plain
@@ -78,6 +95,7 @@ CASES = {
         uneven=True, ddp={"gradient_as_bucket_view": True, "bucket_cap_mb": 0.002}
     ),
     "mixed": Case(net=Mixed),
+    "special": Case(net=Special),
 }
 
 

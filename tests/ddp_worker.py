@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,12 @@ def faults(rank: int) -> Report:
             lmgc_torch.register(ddp)
         report[attack] = error_of(lambda ddp=ddp: step(ddp))
 
+    ddp = wrapped()
+    lmgc_torch.register(ddp, timeout=timedelta(seconds=2))
+    if rank == 0:
+        report["silent"] = error_of(lambda: step(ddp))
+    dist.barrier()
+
     expected, _ = train(Case(), None, hooked=False, steps=3)
     trained, _ = train(Case(), None, hooked=True, steps=3)
     report["after"] = same(expected, trained)
@@ -197,28 +204,19 @@ def killed(rank: int) -> Report:
     return {"error": message, "later": later, "seconds": time.monotonic() - start}
 
 
-def silent(rank: int) -> Report:
-    """Rank 1 never comes; rank 0 runs out of time, or ends while its bucket waits."""
-    ddp = wrapped()
-    lmgc_torch.register(ddp, timeout=timedelta(seconds=3))
-    report = {}
-    if rank == 0:
-        report["timeout"] = error_of(lambda: step(ddp))
-    else:
-        time.sleep(6)
-    ddp = None
-    return report
-
-
 def unfinished(rank: int) -> Report:
-    """Rank 0 ends while its bucket waits for rank 1."""
+    """Rank 0 ends while its bucket waits for rank 1, which ends only after it."""
     ddp = wrapped()
-    lmgc_torch.register(ddp, timeout=timedelta(seconds=3))
+    lmgc_torch.register(ddp, timeout=timedelta(minutes=5))
+    others = [0, 0]
+    dist.all_gather_object(others, os.getpid())
     if rank == 0:
-        bucket = ddp.reducer._get_zeros_like_grad_buckets()[0]
-        unfinished.future = ddp.reducer._run_comm_hook(bucket)  # type: ignore[attr-defined]
-    else:
-        time.sleep(1)
+        ddp.reducer._run_comm_hook(ddp.reducer._get_zeros_like_grad_buckets()[0])
+        return {}
+    with suppress(ProcessLookupError):
+        while True:
+            os.kill(others[0], 0)
+            time.sleep(0.1)
     return {}
 
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "collective/wait.h"
 
@@ -35,6 +36,13 @@ std::vector<Announcement> announce(const Members& members, const Contribution& c
   return announcements;
 }
 
+/// Python refuses messages that are not UTF-8, and a text cut at its limit may not be.
+std::string printable(std::string_view text) {
+  std::string ascii(text);
+  std::ranges::replace_if(ascii, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return ascii;
+}
+
 [[noreturn]] void throw_reasons(const Members& members, const Contribution& contribution,
                                 const std::vector<Announcement>& announcements,
                                 const std::stop_token& stop) {
@@ -50,7 +58,7 @@ std::vector<Announcement> announce(const Members& members, const Contribution& c
     const char* text = static_cast<const char*>(rows.const_data_ptr()) + rank * kReasonBytes;
     if (!message.empty()) message += "; ";
     message += members.name(rank) + " failed: ";
-    message.append(text, strnlen(text, kReasonBytes));
+    message += printable({text, strnlen(text, kReasonBytes)});
   }
   throw AgreedError(message);
 }

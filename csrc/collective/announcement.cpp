@@ -14,19 +14,20 @@ std::string described(const Members& members, std::size_t rank, const Announceme
 }  // namespace
 
 void check_announcements(const Members& members, std::span<const Announcement> announcements) {
-  const Announcement& first = announcements.front();
+  const auto own_rank = static_cast<std::size_t>(members.rank());
+  const Announcement& own = announcements[own_rank];  // the one that is not from the wire
+  const std::int64_t limit_bytes = own.raw_bytes + kMaxOverheadBytes;
   for (std::size_t rank = 0; rank < announcements.size(); ++rank) {
-    const Announcement& announcement = announcements[rank];
-    if (announcement.bucket != first.bucket || announcement.raw_bytes != first.raw_bytes) {
-      throw AgreedError("ranks are at different buckets: " + described(members, 0, first) + ", " +
-                        described(members, rank, announcement) +
+    const Announcement& other = announcements[rank];
+    if (other.bucket != own.bucket || other.raw_bytes != own.raw_bytes) {
+      throw AgreedError("ranks are at different buckets: " + described(members, own_rank, own) +
+                        ", " + described(members, rank, other) +
                         "; wrap the same model with the same DDP arguments on every rank");
     }
-    const std::int64_t limit_bytes = announcement.raw_bytes + kMaxOverheadBytes;
-    if (announcement.status != Status::kReady || announcement.payload_bytes < 0 ||
-        announcement.payload_bytes > limit_bytes) {
+    if (other.status != Status::kReady || other.payload_bytes < 0 ||
+        other.payload_bytes > limit_bytes) {
       throw AgreedError(members.name(static_cast<int>(rank)) + " announces a payload of " +
-                        std::to_string(announcement.payload_bytes) + " bytes, at most " +
+                        std::to_string(other.payload_bytes) + " bytes, at most " +
                         std::to_string(limit_bytes) +
                         " are possible; the connection or that process is damaged");
     }
