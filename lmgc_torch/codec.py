@@ -85,16 +85,17 @@ class Codec:
         else:
             self._codec = _C.Codec.planes()
 
-    def encode(self, gradient: torch.Tensor) -> torch.Tensor:
+    def encode(self, gradient: torch.Tensor, *, raw_fallback: bool = True) -> torch.Tensor:
         """Payload of a dense float or integer tensor: 1-D uint8, on the tensor's device.
 
-        At most 64 bytes longer than the tensor's own bytes.
+        At most 64 bytes longer than the tensor's own bytes: what the preset does not shrink goes
+        raw. Without `raw_fallback` the preset's own code is kept however long, to measure it.
 
         Raises:
             TypeError: a dtype or layout that is not supported.
             ValueError: `shapes` that do not add up to the tensor.
         """
-        return self._codec.encode(gradient, self._lengths)
+        return self._codec.encode(gradient, self._lengths, raw_fallback)
 
     def decode(self, payload: torch.Tensor) -> torch.Tensor:
         """The tensor of a payload, with its dtype, shape and bits.

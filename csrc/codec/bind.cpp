@@ -60,9 +60,10 @@ void bind(py::module_& module) {
       .def(
           "encode",
           [](const Codec& codec, const at::Tensor& gradient,
-             const std::vector<std::int64_t>& lengths) { return codec.encode(gradient, lengths); },
+             const std::vector<std::int64_t>& lengths,
+             bool raw_fallback) { return codec.encode(gradient, lengths, raw_fallback); },
           py::arg("gradient"), py::arg("lengths") = std::vector<std::int64_t>{},
-          py::call_guard<py::gil_scoped_release>())
+          py::arg("raw_fallback") = true, py::call_guard<py::gil_scoped_release>())
       .def("decode", &Codec::decode, py::arg("payload"), py::call_guard<py::gil_scoped_release>())
       .def(
           "decode_into",

@@ -89,7 +89,8 @@ DType payload_dtype(at::ScalarType dtype) {
 Codec::Codec(std::shared_ptr<const Representation> representation)
     : representation_(std::move(representation)) {}
 
-at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const std::int64_t> lengths) const {
+at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const std::int64_t> lengths,
+                         bool raw_fallback) const {
   TORCH_CHECK_TYPE(gradient.layout() == at::kStrided, "lmgc encode: layout ", gradient.layout(),
                    " is not supported; pass a dense tensor");
   Header header = header_of(gradient);
@@ -101,7 +102,7 @@ at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const std::int64_
   std::vector<std::byte> coded;
   if (!values.empty()) coded = representation_->encode(header.dtype, values, parameters);
   std::span<const std::byte> body = values;
-  if (coded.size() < values.size()) {
+  if (coded.size() < values.size() || (!raw_fallback && !values.empty())) {
     header.preset = representation_->preset();
     body = coded;
   }

@@ -19,15 +19,17 @@ inline constexpr std::int64_t kMaxOverheadBytes = static_cast<std::int64_t>(kMax
 /// Turns tensors into payloads and back, bit for bit. Immutable and thread-safe.
 class Codec {
  public:
-  /// `representation`: how the preset writes a tensor; what it does not shrink goes raw.
+  /// `representation`: how the preset writes a tensor.
   explicit Codec(std::shared_ptr<const Representation> representation);
 
   /// Payload (1-D uint8, on the gradient's device) of a dense tensor of a supported dtype.
-  /// `lengths`: values of each parameter in it, in order; empty: one parameter.
+  /// `lengths`: values of each parameter in it, in order; empty: one parameter. `raw_fallback`:
+  /// values that the preset does not shrink go raw, which keeps payloads within kMaxOverheadBytes.
   /// Throws c10::TypeError for other dtypes or layouts, c10::ValueError for lengths that do not add
   /// up to the tensor or shapes beyond the header's limits.
   [[nodiscard]] at::Tensor encode(const at::Tensor& gradient,
-                                  std::span<const std::int64_t> lengths = {}) const;
+                                  std::span<const std::int64_t> lengths = {},
+                                  bool raw_fallback = true) const;
 
   /// The tensor of `payload`, on the payload's device. Throws PayloadError.
   [[nodiscard]] at::Tensor decode(const at::Tensor& payload) const;
