@@ -1,4 +1,4 @@
-"""Law 2 of the language model: the same bits however it is asked, and the bits of a committed digest."""
+"""Law 2 of the language model: the same bits however it is asked, and those of a golden digest."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from lmgc_torch import _C
-from lmgc_torch import model as conversion
+from lmgc_torch import _C, conversion
+from lmgc_torch import model as cache
 from lmgc_torch.model import find_model, load_language_model
 from lmgc_torch.rotary import rotary_tables
 
@@ -110,7 +110,7 @@ def all_equal(
         _C.set_gemm_path(path)
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            for split in sizes:
+            for split in sizes if threads < 3 else sizes[:1]:  # 3: an uneven share, once
                 actual = scores(model, tokens, readout, split)
                 assert torch.equal(actual, expected), (path, threads, split)
     return expected
@@ -167,23 +167,25 @@ def test_products_are_exact(path: str, shape: tuple[int, int, int]) -> None:
 
 
 def test_golden_scores() -> None:
-    """A digest of SmolLM2's scores: each machine and build proves that it computes the same bits."""
+    """A digest of SmolLM2's scores, by which each machine and build proves its arithmetic."""
     model = load_language_model()
     text = (
         b"3f 80 00 00 "
         + "The quick brown fox; Gr\u00f6\u00dfe \u2260 0".encode()
         + bytes(range(256))
     )
-    tokens = torch.tensor([[model.begin_token, *(model.byte_tokens[b] for b in text)]])
+    ids = [model.begin_token, *(model.byte_tokens[byte] for byte in text)]
+    tokens = torch.tensor([ids], dtype=torch.int32)
     readout = model.readout(torch.tensor(model.byte_tokens, dtype=torch.int32))
-    actual = scores(model, tokens.to(torch.int32), readout, [tokens.shape[1]])
-    assert torch.equal(actual, scores(model, tokens.to(torch.int32), readout, [4, 1, 1, 200, 97]))
+    actual = scores(model, tokens, readout, [len(ids)])
+    assert torch.equal(actual, scores(model, tokens, readout, [4, 1, 1, 200, len(ids) - 206]))
+    for path in _C.gemm_paths():
+        _C.set_gemm_path(path)
+        assert torch.equal(actual[:, :24], scores(model, tokens[:, :24], readout, [24])), path
     golden = json.loads(GOLDEN.read_text())
-    assert model.fingerprint == golden["fingerprint"], (
-        "conversion changed: raise ARITHMETIC_VERSION"
-    )
+    assert model.fingerprint == golden["fingerprint"], "conversion changed: new ARITHMETIC_VERSION"
     digest = hashlib.sha256(actual.numpy().astype("<i4").tobytes()).hexdigest()
-    assert digest == golden["scores_sha256"], "arithmetic changed: raise ARITHMETIC_VERSION"
+    assert digest == golden["scores_sha256"], "arithmetic changed: new ARITHMETIC_VERSION"
 
 
 def test_byte_tokens_are_distinct_and_name_their_bytes() -> None:
@@ -235,9 +237,9 @@ def test_wrong_requests_are_refused(small: _C.LanguageModel) -> None:
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     converted = conversion.Converted(conversion.Architecture(**ODD), random_tensors(ODD), bytes(32))
     monkeypatch.setenv("LMGC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(conversion, "convert", lambda _: converted)
+    monkeypatch.setattr(cache, "convert", lambda _: converted)
     source = tmp_path / "model.gguf"
-    conversion._converted(source, "key")
+    cache._converted(source, "key")
     (cached,) = (tmp_path / "cache").iterdir()  # and no temporary file beside it
     good = cached.read_bytes()
     name = good.index(b'"fingerprint":"') + 15
@@ -245,10 +247,10 @@ def test_a_damaged_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for bad in (good[:-1], good[:100], b"", *flipped):
         cached.write_bytes(bad)
         with pytest.warns(UserWarning, match="is damaged"):
-            conversion._converted(source, "key")
-        assert conversion._read_cache(cached).fingerprint == converted.fingerprint
-    monkeypatch.setattr(conversion, "convert", lambda _: pytest.fail("the cache was not used"))
-    assert conversion._converted(source, "key").architecture == converted.architecture
+            cache._converted(source, "key")
+        assert cache._read_cache(cached).fingerprint == converted.fingerprint
+    monkeypatch.setattr(cache, "convert", lambda _: pytest.fail("the cache was not used"))
+    assert cache._converted(source, "key").architecture == converted.architecture
 
 
 def test_a_missing_model_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:

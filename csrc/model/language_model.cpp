@@ -46,11 +46,11 @@ void check_tokens(std::span<const std::int32_t> tokens, std::int64_t vocabulary)
 /// Lanes for each thread if each is to take lanes of its own, which needs no waiting; 0 if that
 /// would leave threads idle or read the weights too often for too few rows.
 std::int64_t lanes_per_thread(std::int64_t lanes, std::int64_t steps) {
-  constexpr std::int64_t kFewestRows = 16;
+  constexpr std::int64_t kRowsPerThread = 2;  // for each thread: all of them read the weights
   const std::int64_t threads = threads_here();
   const std::int64_t share = (lanes + threads - 1) / threads;
   const bool idle = share * threads * 7 > lanes * 8;
-  return threads == 1 || idle || share * steps < kFewestRows ? 0 : share;
+  return threads == 1 || idle || share * steps < kRowsPerThread * threads ? 0 : share;
 }
 
 }  // namespace
