@@ -16,9 +16,20 @@ class CMakeBuild(build_ext):
         root = Path(__file__).resolve().parent
         prefix = Path(self.get_ext_fullpath(ext.name)).resolve().parent.parent
         build = root / "build" / f"cmake-{sys.implementation.cache_tag}"
-        configure = ["cmake", "-S", root, "-B", build, "-G", "Ninja", f"-DPython_EXECUTABLE={sys.executable}"]
+        configure = [
+            "cmake",
+            "-S",
+            root,
+            "-B",
+            build,
+            "-G",
+            "Ninja",
+            f"-DPython_EXECUTABLE={sys.executable}",
+        ]
         subprocess.run(configure, check=True)
-        subprocess.run(["cmake", "--build", build, "--parallel", str(os.cpu_count() or 1)], check=True)
+        subprocess.run(
+            ["cmake", "--build", build, "--parallel", str(os.cpu_count() or 1)], check=True
+        )
         subprocess.run(["cmake", "--install", build, "--prefix", prefix], check=True)
 
 

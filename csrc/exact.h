@@ -4,8 +4,8 @@
 
 #include "host_device.h"
 
-/// Arithmetic with the same bits on every compiler, instruction set and device (law 2): integers, and
-/// single IEEE operations in a fixed order.
+/// Arithmetic with the same bits on every compiler, instruction set and device (law 2): integers,
+/// and single IEEE operations in a fixed order.
 namespace lmgc::exact {
 
 /// Fraction bits of scores (log-probabilities up to a constant, in nats): Q15.16.

@@ -10,6 +10,12 @@
 
 namespace lmgc::codec {
 
+/// A payload is never longer than its raw values and this.
+inline constexpr std::int64_t kMaxOverheadBytes = static_cast<std::int64_t>(kMaxHeaderBytes);
+
+/// Number of a Torch dtype in a payload. Throws c10::TypeError naming the supported ones.
+[[nodiscard]] serialize::DType payload_dtype(at::ScalarType dtype);
+
 /// Turns tensors into payloads and back, bit for bit. Immutable and thread-safe.
 class Codec {
  public:
@@ -18,18 +24,21 @@ class Codec {
 
   /// Payload (1-D uint8, on the gradient's device) of a dense tensor of a supported dtype.
   /// `lengths`: values of each parameter in it, in order; empty: one parameter.
-  /// Throws c10::TypeError for other dtypes or layouts, c10::ValueError for lengths that do not add up.
+  /// Throws c10::TypeError for other dtypes or layouts, c10::ValueError for lengths that do not add
+  /// up to the tensor or shapes beyond the header's limits.
   [[nodiscard]] at::Tensor encode(const at::Tensor& gradient,
                                   std::span<const std::int64_t> lengths = {}) const;
 
   /// The tensor of `payload`, on the payload's device. Throws PayloadError.
   [[nodiscard]] at::Tensor decode(const at::Tensor& payload) const;
 
-  /// The same into `gradient`, whose dtype and number of values the payload must have. On an error
-  /// `gradient` is unchanged or partly written; nobody may use it.
+  /// The same into the contiguous `gradient`, whose dtype and number of values the payload must
+  /// have. After an error its values are undefined.
   void decode_into(const at::Tensor& payload, at::Tensor& gradient) const;
 
  private:
+  void decode_body(const Payload& payload, std::span<std::byte> values) const;
+
   std::shared_ptr<const Representation> representation_;
 };
 

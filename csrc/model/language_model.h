@@ -28,11 +28,13 @@ class Readout;
 /// Keys and values of the tokens seen so far, int8, of several contexts of equal length ("lanes").
 class KeyValueCache;
 
-/// A frozen transformer in exact arithmetic. Thread-safe: its functions change only the cache given.
+/// A frozen transformer in exact arithmetic. Thread-safe: its functions change only the cache
+/// given.
 class LanguageModel {
  public:
   /// `weights`: the tensors that lmgc_torch/model.py writes, by name (its docstring gives names,
-  /// shapes and dtypes). Throws c10::ValueError naming a tensor that is missing or has another shape.
+  /// shapes and dtypes). Throws c10::ValueError naming a tensor that is missing or has another
+  /// shape.
   LanguageModel(const Architecture& architecture,
                 const std::unordered_map<std::string, at::Tensor>& weights,
                 const Fingerprint& fingerprint);
@@ -51,8 +53,8 @@ class LanguageModel {
   [[nodiscard]] std::unique_ptr<KeyValueCache> cache(std::size_t lanes, std::size_t capacity) const;
 
   /// Appends `tokens` [lanes, steps] to the first `lanes` contexts of `cache`, all of which are
-  /// equally long; further contexts are dropped. Writes the next token's scores (logits, Q15.16) after
-  /// each step with `wanted[step] != 0` to `scores` [lanes, count of wanted, readout tokens].
+  /// equally long; further contexts are dropped. Writes the next token's scores (logits, Q15.16)
+  /// after each step with `wanted[step] != 0` to `scores` [lanes, count of wanted, readout tokens].
   void extend(KeyValueCache& cache, std::span<const std::int32_t> tokens, std::size_t lanes,
               std::span<const std::uint8_t> wanted, const Readout& readout,
               std::span<std::int32_t> scores) const;

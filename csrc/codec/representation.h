@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codec/header.h"
+#include "serialize/dtype.h"
+
+namespace lmgc::codec {
+
+/// How a preset writes a tensor's values as the body of a payload. Immutable and thread-safe.
+class Representation {
+ public:
+  virtual ~Representation() = default;
+
+  [[nodiscard]] virtual Preset preset() const = 0;
+
+  /// Body of `values` (whole little-endian elements of `dtype`, not empty). `lengths`: values of
+  /// each parameter, adding up to all of them.
+  [[nodiscard]] virtual std::vector<std::byte> encode(
+      serialize::DType dtype, std::span<const std::byte> values,
+      std::span<const std::int64_t> lengths) const = 0;
+
+  /// Most bytes of values that a body of `body_bytes` can hold: what a decoder checks before it
+  /// allocates.
+  [[nodiscard]] virtual std::uint64_t capacity_bytes(serialize::DType dtype,
+                                                     std::uint64_t body_bytes) const = 0;
+
+  /// Fills `values` from `body`. Throws PayloadError; any bytes end in values or in that error.
+  virtual void decode(serialize::DType dtype, std::span<const std::byte> body,
+                      std::span<std::byte> values) const = 0;
+};
+
+}  // namespace lmgc::codec

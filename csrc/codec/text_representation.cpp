@@ -1,0 +1,141 @@
+#include "codec/text_representation.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "codec/byte_stream.h"
+#include "codec/payload_error.h"
+#include "coder/range_decoder.h"
+#include "coder/range_encoder.h"
+#include "parallel.h"
+
+namespace lmgc::codec {
+namespace {
+
+using serialize::TextFormat;
+using Kind = PayloadError::Kind;
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : bytes) {
+    text.push_back(kDigits[byte >> 4]);
+    text.push_back(kDigits[byte & 15]);
+  }
+  return text;
+}
+
+/// Decodes `chunks` in lockstep into consecutive runs of `run` symbols; the last may be shorter.
+void decode_chunks(prior::Prior& prior, std::span<const std::span<const std::byte>> chunks,
+                   std::size_t run, std::span<std::uint16_t> symbols) {
+  std::vector<coder::RangeDecoder> decoders(chunks.begin(), chunks.end());
+  std::vector<std::uint16_t> step(chunks.size());
+  const std::size_t row = prior.alphabet() + 1;
+  const std::size_t last = symbols.size() - (chunks.size() - 1) * run;
+  prior.start(chunks.size());
+  for (std::size_t at = 0; at < std::min(run, symbols.size()); ++at) {
+    const std::size_t running = at < last ? chunks.size() : chunks.size() - 1;
+    if (at > 0) prior.update(std::span(step).first(running));
+    const auto tables = prior.cumulative_frequencies();
+    for (std::size_t chunk = 0; chunk < running; ++chunk) {
+      step[chunk] = decoders[chunk].decode(tables.subspan(chunk * row, row));
+      symbols[chunk * run + at] = step[chunk];
+    }
+  }
+}
+
+}  // namespace
+
+TextRepresentation::TextRepresentation(const TextFormat& format, std::size_t window,
+                                       std::size_t max_window, std::size_t lanes,
+                                       const Fingerprint& fingerprint, PriorFactory prior)
+    : format_(format),
+      window_(window),
+      max_window_(max_window),
+      lanes_(lanes),
+      fingerprint_(fingerprint),
+      prior_(std::move(prior)) {
+  if (window > max_window || format.symbols_per_window(window) == 0) {
+    throw std::invalid_argument("lmgc: a window of " + std::to_string(window) +
+                                " tokens; it must hold one group and the token that opens it, and "
+                                "this model sees at most " +
+                                std::to_string(max_window));
+  }
+}
+
+std::vector<std::byte> TextRepresentation::encode(serialize::DType dtype,
+                                                  std::span<const std::byte> values,
+                                                  std::span<const std::int64_t>) const {
+  const std::vector<std::uint16_t> symbols = format_.to_symbols(dtype, values);
+  const std::size_t run = format_.symbols_per_window(window_);
+  const std::size_t count = (symbols.size() + run - 1) / run;
+  const auto prior = prior_(format_, window_);
+  std::vector<std::vector<prior::Interval>> intervals(count);
+  for (std::size_t i = 0; i < count; ++i) {  // the prior is parallel inside
+    const std::size_t start = i * run;
+    intervals[i] =
+        prior->intervals(std::span(symbols).subspan(start, std::min(run, symbols.size() - start)));
+  }
+  std::vector<std::vector<std::byte>> chunks(count);
+  parallel_for(count, [&](std::size_t i) { chunks[i] = coder::encode(intervals[i]); });
+
+  ByteWriter body;
+  body.fixed(static_cast<std::uint8_t>(format_.serialization));
+  body.fixed(format_.bytes_per_group);
+  body.fixed(static_cast<std::uint8_t>(format_.byte_order));
+  body.fixed(static_cast<std::uint32_t>(window_));
+  body.bytes(std::as_bytes(std::span(fingerprint_)));
+  for (const auto& chunk : chunks) body.varint(chunk.size());
+  for (const auto& chunk : chunks) body.bytes(chunk);
+  return std::move(body.written());
+}
+
+std::uint64_t TextRepresentation::capacity_bytes(serialize::DType, std::uint64_t body_bytes) const {
+  return body_bytes * max_window_;  // a chunk takes a byte of the table at least
+}
+
+void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byte> body,
+                                std::span<std::byte> values) const {
+  ByteReader reader(body);
+  const auto serialization = reader.fixed<std::uint8_t>();
+  const auto bytes_per_group = reader.fixed<std::uint8_t>();
+  const auto byte_order = reader.fixed<std::uint8_t>();
+  const std::size_t window = reader.fixed<std::uint32_t>();
+  const auto fingerprint = reader.bytes(fingerprint_.size());
+  if (!std::ranges::equal(fingerprint, std::as_bytes(std::span(fingerprint_)))) {
+    Fingerprint theirs;
+    std::ranges::copy(fingerprint, std::as_writable_bytes(std::span(theirs)).begin());
+    throw PayloadError(Kind::kModel, "written with model " + hex(theirs) + ", this codec has " +
+                                         hex(fingerprint_) + "; load the same model on every side");
+  }
+  if (serialization >= serialize::kSerializationNames.size() || bytes_per_group == 0 ||
+      bytes_per_group > serialize::kMaxBytesPerGroup || byte_order > 1) {
+    throw PayloadError(Kind::kCorrupt, "unknown text format");
+  }
+  const TextFormat format{static_cast<serialize::Serialization>(serialization), bytes_per_group,
+                          static_cast<serialize::ByteOrder>(byte_order)};
+  const std::size_t run = window <= max_window_ ? format.symbols_per_window(window) : 0;
+  if (run == 0) {
+    throw PayloadError(Kind::kCorrupt, "a window of " + std::to_string(window) + " tokens");
+  }
+
+  std::vector<std::uint16_t> symbols(values.size() * format.symbols_per_byte());
+  std::vector<std::uint64_t> sizes((symbols.size() + run - 1) / run);
+  for (std::uint64_t& size : sizes) size = reader.varint();
+  std::vector<std::span<const std::byte>> chunks;
+  for (const std::uint64_t size : sizes) chunks.push_back(reader.bytes(size));
+  if (!reader.rest().empty()) throw PayloadError(Kind::kCorrupt, "bytes after the last chunk");
+
+  const auto prior = prior_(format, window);
+  for (std::size_t first = 0; first < chunks.size(); first += lanes_) {
+    const std::size_t lanes = std::min(lanes_, chunks.size() - first);
+    const std::size_t start = first * run;
+    decode_chunks(*prior, std::span(chunks).subspan(first, lanes), run,
+                  std::span(symbols).subspan(start, std::min(lanes * run, symbols.size() - start)));
+  }
+  format.from_symbols(dtype, symbols, values);
+}
+
+}  // namespace lmgc::codec

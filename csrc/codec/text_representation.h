@@ -1,0 +1,44 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+
+#include "codec/representation.h"
+#include "prior/prior.h"
+#include "serialize/text_format.h"
+
+namespace lmgc::codec {
+
+/// Preset `paper` (LM-GC, section 3): the tensor as text, its symbols through a language model's
+/// prior, one chunk a window.
+class TextRepresentation final : public Representation {
+ public:
+  using Fingerprint = std::array<std::uint8_t, 32>;
+  /// A prior for texts of a format in windows of a number of tokens.
+  using PriorFactory = std::function<std::unique_ptr<prior::Prior>(const serialize::TextFormat&,
+                                                                   std::size_t window)>;
+
+  /// `window`, tokens a chunk with the one that opens it; at most `max_window`. `lanes`: chunks
+  /// decoded in lockstep. Throws std::invalid_argument for a window in which no group fits.
+  TextRepresentation(const serialize::TextFormat& format, std::size_t window,
+                     std::size_t max_window, std::size_t lanes, const Fingerprint& fingerprint,
+                     PriorFactory prior);
+
+  [[nodiscard]] Preset preset() const override { return Preset::kPaper; }
+  [[nodiscard]] std::vector<std::byte> encode(serialize::DType dtype,
+                                              std::span<const std::byte> values,
+                                              std::span<const std::int64_t> lengths) const override;
+  [[nodiscard]] std::uint64_t capacity_bytes(serialize::DType dtype,
+                                             std::uint64_t body_bytes) const override;
+  void decode(serialize::DType dtype, std::span<const std::byte> body,
+              std::span<std::byte> values) const override;
+
+ private:
+  serialize::TextFormat format_;
+  std::size_t window_, max_window_, lanes_;
+  Fingerprint fingerprint_;
+  PriorFactory prior_;
+};
+
+}  // namespace lmgc::codec
