@@ -10,6 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+COLORS = {"LM-GC": "tab:orange", "planes": "tab:green"}
+
 
 @dataclass(frozen=True)
 class Result:
@@ -80,10 +82,10 @@ def draw(results: list[Result], path: Path) -> None:
     panels = figure.subplots(1, len(nets), sharey=True, squeeze=False)
     for net, panel in zip(nets, panels[0], strict=True):
         row = [rates[codec, net] for codec in codecs]
-        colors = ["tab:orange" if codec.startswith("LM-GC") else "tab:blue" for codec in codecs]
+        colors = [COLORS.get(codec.split()[0], "tab:blue") for codec in codecs]
         bars = panel.barh(codecs, row, color=colors)
         panel.bar_label(bars, [f"{rate:.3f}" for rate in row], padding=2, fontsize=7)
-        panel.axvline(1.0, color="black", linewidth=0.6)
+        panel.axvline(1.0, color="grey", linewidth=0.6, zorder=0)
         panel.set_title(net)
         panel.set_xlim(0.0, 1.2 * max(*row, 1.0))
         panel.set_xlabel("payload / raw bytes")

@@ -30,11 +30,12 @@ from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
+from lmgc_torch import Counters
 
 WORLD_SIZE = 2
 BATCH = 32
 RESULTS = Path("demo-results")
-Stats = lmgc_torch.Stats
+COLUMNS = "step", "loss", "raw bytes", "sent bytes", "rate", "encode s", "wire s", "decode s"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def train(rank: int, run: Run) -> None:
             loss.backward()  # type: ignore[no-untyped-call]  # here gradients travel
             optimizer.step()
             if handle is not None:
-                table.add(loss.item(), handle.stats())
+                table.add(loss.item(), handle.stats(reset=True).total)
 
     left = {name: (p.detach(), p.grad) for name, p in model.module.named_parameters()}
     torch.save(left, f"{run.folder}/{run.preset}.{rank}.pt")
@@ -102,7 +103,7 @@ class StepTable:
     def __init__(self, run: Run, visible: bool) -> None:
         self.run = run
         self.rows: list[list[str]] = []
-        self.before: Stats | None = None
+        self.total = Counters()
         self.live = Live(console=Console(quiet=not visible), auto_refresh=False)
 
     def __enter__(self) -> StepTable:
@@ -113,45 +114,29 @@ class StepTable:
         self.live.stop()
         self.live.console.print()
 
-    def add(self, loss: float, total: Stats) -> None:
-        """`total`: counters since the hook was registered."""
+    def add(self, loss: float, counters: Counters) -> None:
         step = len(self.rows) + 1
-        self.rows.append([f"{step}", f"{loss:.4f}", *cells(total, self.before)])
-        self.before = total
+        self.rows.append([f"{step}", f"{loss:.4f}", *cells(counters)])
+        self.total += counters
         parameters = sum(p.numel() for p in self.run.net().parameters())
         title = (
             f"preset {self.run.preset}: {parameters:,} parameters, {WORLD_SIZE} processes, rank 0"
         )
         caption = "rate = payload bytes / raw bytes, lower is better"
         table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for name in (
-            "step",
-            "loss",
-            "raw bytes",
-            "sent bytes",
-            "rate",
-            "encode s",
-            "wire s",
-            "decode s",
-        ):
+        for name in COLUMNS:
             table.add_column(name, justify="right")
         for row in self.rows[-self.ROWS :]:
             table.add_row(*row)
         table.add_section()
-        table.add_row(f"all {step}", "", *cells(total, None), style="bold")
+        table.add_row(f"all {step}", "", *cells(self.total), style="bold")
         self.live.update(table, refresh=True)
 
 
-def cells(now: Stats, before: Stats | None) -> list[str]:
-    """Bytes, rate and seconds between two readings of the counters."""
-
-    def change(name: str) -> float:
-        return float(getattr(now, name)) - float(getattr(before, name, 0.0))
-
-    raw = change("raw_bytes")
-    seconds = [f"{change(name):.3f}" for name in ("encode_s", "wire_s", "decode_s")]
-    rate = change("payload_bytes") / raw
-    return [f"{raw:,.0f}", f"{change('sent_bytes'):,.0f}", f"{rate:.3f}", *seconds]
+def cells(c: Counters) -> list[str]:
+    seconds = (c.encode_seconds, c.wire_seconds, c.decode_seconds)
+    bytes_and_rate = [f"{c.raw_bytes:,}", f"{c.sent_bytes:,}", f"{c.rate:.3f}"]
+    return [*bytes_and_rate, *(f"{s:.3f}" for s in seconds)]
 
 
 def launch(run: Run) -> list[dict[str, tuple[Tensor, Tensor]]]:
@@ -174,7 +159,7 @@ def draw_layers(preset: str, gradients: dict[str, Tensor]) -> Path:
     figure = Figure(figsize=(8, 0.5 * len(rates) + 1.5), layout="constrained")
     axes = figure.subplots()
     axes.bar_label(axes.barh(list(rates), list(rates.values())), fmt="%.3f", padding=3)
-    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.axvline(1.0, color="grey", linewidth=0.8, zorder=0)
     axes.invert_yaxis()
     axes.margins(x=0.15)
     axes.set_xlabel(
