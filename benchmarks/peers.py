@@ -13,8 +13,9 @@ from importlib import metadata
 import fpzip
 import numpy as np
 import soundfile
-from gradients import Floats
 from PIL import Image
+
+from gradients import Floats
 
 
 @dataclass(frozen=True)
