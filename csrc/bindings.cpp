@@ -1,3 +1,7 @@
 #include "codec/bind.h"
+#include "model/bind.h"
 
-PYBIND11_MODULE(_C, module) { lmgc::codec::bind(module); }
+PYBIND11_MODULE(_C, module) {
+  lmgc::model::bind(module);
+  lmgc::codec::bind(module);
+}

@@ -7,6 +7,8 @@
 #include "codec/codec.h"
 #include "codec/payload_error.h"
 #include "codec/planes_representation.h"
+#include "codec/text_representation.h"
+#include "prior/language_model_prior.h"
 #include "serialize/text_format.h"
 
 namespace py = pybind11;
@@ -28,6 +30,24 @@ void bind_payload_error(py::module_& module) {
   });
 }
 
+/// Chunks decoded in lockstep; a window of 2,048 tokens takes about 24 MB of cache each with a
+/// model of 135 million parameters.
+constexpr std::size_t kLanes = 32;
+
+std::shared_ptr<Codec> paper(std::shared_ptr<model::LanguageModel> model,
+                             std::uint8_t serialization, std::uint8_t bytes_per_group,
+                             std::uint8_t byte_order, std::size_t window) {
+  const serialize::TextFormat format{static_cast<serialize::Serialization>(serialization),
+                                     bytes_per_group,
+                                     static_cast<serialize::ByteOrder>(byte_order)};
+  const auto context = static_cast<std::size_t>(model->architecture().context);
+  return std::make_shared<Codec>(std::make_shared<TextRepresentation>(
+      format, window, context, kLanes, model->fingerprint(),
+      [model](const serialize::TextFormat& text, std::size_t tokens) {
+        return std::make_unique<prior::LanguageModelPrior>(model, text, tokens);
+      }));
+}
+
 }  // namespace
 
 void bind(py::module_& module) {
@@ -35,6 +55,8 @@ void bind(py::module_& module) {
   py::class_<Codec, std::shared_ptr<Codec>>(module, "Codec")
       .def_static("planes",
                   [] { return std::make_shared<Codec>(std::make_shared<PlanesRepresentation>()); })
+      .def_static("paper", &paper, py::arg("model"), py::arg("serialization"),
+                  py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"))
       .def(
           "encode",
           [](const Codec& codec, const at::Tensor& gradient,

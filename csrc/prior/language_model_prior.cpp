@@ -3,6 +3,8 @@
 #include <string_view>
 #include <utility>
 
+#include "model/key_value_cache.h"
+
 namespace lmgc::prior {
 namespace {
 

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "host_device.h"
+
+/// The model's arithmetic on single numbers: IEEE +, -, x, / on float and double, and integers.
+/// What spans several numbers (maxima, sums) is an integer reduction, so order never matters.
+///
+/// Everything here is `static`: files compiled for different instruction sets include it, and none
+/// may lend its machine code to another through the linker.
+namespace lmgc::model {
+
+/// Largest magnitude of an int8 code; -128 is never produced.
+inline constexpr std::int32_t kCodeLimit = 127;
+/// Attention weights are integers up to this, relative to the largest in their row.
+inline constexpr std::int32_t kWeightLimit = 32767;
+/// Tokens whose weighted values are summed in int32 before the sum moves to int64.
+inline constexpr std::int64_t kWeightBlock = 512;
+static_assert(std::int64_t{kWeightLimit} * kCodeLimit * kWeightBlock <= INT32_MAX);
+/// Fraction bits of the terms of the softmax's denominator.
+inline constexpr int kDenominatorBits = 18;
+/// Longest context: its denominator fits an uint32.
+inline constexpr std::int64_t kContextLimit = 8192;
+static_assert((kContextLimit << kDenominatorBits) <= UINT32_MAX);
+/// Largest inner dimension of a matrix product: unsigned codes (0..255) x int8 fit an int32.
+inline constexpr std::int64_t kDepthLimit = 65536;
+static_assert(kDepthLimit * 255 * 128 <= INT32_MAX);
+/// Rows whose largest magnitude is below this count as zero: keeps denormals out of every code.
+inline constexpr float kSmallest = 0x1p-100F;
+
+[[nodiscard]] static inline LMGC_HOST_DEVICE std::int32_t bits_of(float x) {
+  return std::bit_cast<std::int32_t>(x);
+}
+
+[[nodiscard]] static inline LMGC_HOST_DEVICE float float_of(std::int32_t bits) {
+  return std::bit_cast<float>(bits);
+}
+
+/// Bits of |x|; they order as |x| does.
+[[nodiscard]] static inline LMGC_HOST_DEVICE std::int32_t magnitude_bits(float x) {
+  return bits_of(x) & INT32_MAX;
+}
+
+/// An integer that orders as x does; its own inverse.
+[[nodiscard]] static inline LMGC_HOST_DEVICE std::int32_t order_bits(std::int32_t bits) {
+  return bits ^ ((bits >> 31) & INT32_MAX);
+}
+
+/// x to the nearest integer, ties to even, by an addition that leaves no room for a fraction.
+/// Requires |x| <= 2^22.
+[[nodiscard]] static inline LMGC_HOST_DEVICE std::int32_t round_to_int(float x) {
+  constexpr float kShift = 0x1.8p23F;
+  return bits_of(x + kShift) - std::bit_cast<std::int32_t>(kShift);
+}
+
+/// The same for |x| <= 2^31 - 1.
+[[nodiscard]] static inline LMGC_HOST_DEVICE std::int32_t round_to_int(double x) {
+  constexpr double kShift = 0x1.8p52;
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(
+      std::bit_cast<std::uint64_t>(x + kShift) - std::bit_cast<std::uint64_t>(kShift)));
+}
+
+/// Codes are round(x * `inverse`), values are code * `scale`.
+struct Quantizer {
+  float scale, inverse;
+};
+
+[[nodiscard]] static inline LMGC_HOST_DEVICE Quantizer quantizer(std::int32_t largest_bits,
+                                                                 std::int32_t limit) {
+  const float largest = float_of(largest_bits);
+  if (!(largest >= kSmallest)) return {0.0F, 0.0F};
+  return {largest / static_cast<float>(limit), static_cast<float>(limit) / largest};
+}
+
+/// e^x for x <= 0, relative error below 2^-16; stays at 2^-125 from there on.
+[[nodiscard]] static inline LMGC_HOST_DEVICE float exp_of_negative(float x) {
+  float octaves = x * 0x1.715476p0F;
+  octaves = octaves < -125.0F ? -125.0F : octaves;
+  constexpr float kShift = 0x1.8p23F;
+  const float shifted = octaves + kShift;
+  const float f = octaves - (shifted - kShift);  // in [-1/2, 1/2]
+  float power = 0x1.3a02b4p-7F;                  // 2^f = 1 + f p(f)
+  power = power * f + 0x1.c9fc54p-5F;
+  power = power * f + 0x1.ec0378p-3F;
+  power = power * f + 0x1.62e12cp-1F;
+  power = power * f + 1.0F;
+  const std::int32_t whole = bits_of(shifted) - std::bit_cast<std::int32_t>(kShift);
+  return float_of(bits_of(power) +
+                  static_cast<std::int32_t>(static_cast<std::uint32_t>(whole) << 23));
+}
+
+/// x / (1 + e^-x).
+[[nodiscard]] static inline LMGC_HOST_DEVICE float silu(float x) {
+  const float e = exp_of_negative(float_of(bits_of(x) | INT32_MIN));
+  const float numerator = x < 0.0F ? e : 1.0F;
+  return x * (numerator / (1.0F + e));
+}
+
+}  // namespace lmgc::model

