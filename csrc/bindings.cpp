@@ -1,7 +1,9 @@
 #include "codec/bind.h"
+#include "hook/bind.h"
 #include "model/bind.h"
 
 PYBIND11_MODULE(_C, module) {
   lmgc::model::bind(module);
   lmgc::codec::bind(module);
+  lmgc::hook::bind(module);
 }

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 import torch
+from torch._C._distributed_c10d import ProcessGroup, Reducer
 
 FORMAT_VERSION: int
 SERIALIZATIONS: list[str]
@@ -65,3 +66,24 @@ def gemm_paths() -> list[str]: ...
 def gemm_path() -> str: ...
 def set_gemm_path(name: str) -> None: ...
 def gemm_int8(left: torch.Tensor, right: torch.Tensor, path: str) -> torch.Tensor: ...
+
+class Counters:
+    buckets: int
+    raw_bytes: int
+    payload_bytes: int
+    sent_bytes: int
+    encode_seconds: float
+    wire_seconds: float
+    decode_seconds: float
+
+class Hook:
+    def stats(self, reset: bool = ...) -> dict[int, Counters]: ...
+    def close(self) -> None: ...
+
+def register_hook(
+    reducer: Reducer,
+    owner: ProcessGroup,
+    group: ProcessGroup,
+    global_ranks: Sequence[int],
+    codec: Codec,
+) -> Hook: ...

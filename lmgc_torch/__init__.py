@@ -4,6 +4,7 @@ import torch  # noqa: F401  loads the libraries that _C needs
 
 from lmgc_torch._C import PayloadError
 from lmgc_torch.codec import PRESETS, SERIALIZATIONS, Codec, CodecOptions
+from lmgc_torch.hook import Counters, Handle, Stats, register
 from lmgc_torch.version import __version__
 
 __all__ = [
@@ -11,6 +12,10 @@ __all__ = [
     "SERIALIZATIONS",
     "Codec",
     "CodecOptions",
+    "Counters",
+    "Handle",
     "PayloadError",
+    "Stats",
     "__version__",
+    "register",
 ]

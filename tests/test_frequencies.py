@@ -1,4 +1,4 @@
-"""Scores to frequencies: the formula of docs/format.md in Python's integers, against the built one."""
+"""Scores to frequencies: the formula of docs/format.md in Python's integers, and the built one."""
 
 import numpy as np
 import pytest

@@ -17,16 +17,16 @@ std::unique_ptr<T[]> buffer(std::int64_t size) {
 
 }  // namespace
 
-void Forward::mix(std::int64_t layer, std::int64_t lane, std::int64_t kv_head, std::int64_t step,
-                  std::int64_t steps) {
-  const KeyValueCache::Head head = cache_.head(layer, first_lane_ + lane, kv_head);
-  const std::int64_t rows = steps * group_;
-  const std::int64_t first_query = ((lane * a_.kv_heads + kv_head) * steps_ + step) * group_;
-  const std::int64_t tokens = position_ + step + steps;  // seen by the last of these steps
+void Forward::mix(std::int64_t layer, std::int64_t kv_head, std::int64_t row, std::int64_t steps) {
+  const auto head = cache_.head(layer, first_lane_ + row / steps_, kv_head);
+  const std::int64_t queries = steps * group_;
+  const std::int64_t first_query = query_index(row, kv_head);
+  const std::int64_t position = position_ + row % steps_;
+  const std::int64_t tokens = position + steps;  // seen by the last of these steps
   const std::int64_t stride = round_up(tokens, kPanelColumns) + kRowGap;
 
-  const auto dots = buffer<std::int32_t>(rows * stride);
-  kernels_.multiply({.rows = rows,
+  const auto dots = buffer<std::int32_t>(queries * stride);
+  kernels_.multiply({.rows = queries,
                      .depth = head_depth_,
                      .left = queries_.get() + first_query * head_depth_ * kernels_.prepared_bytes,
                      .left_stride = head_depth_,
@@ -36,24 +36,24 @@ void Forward::mix(std::int64_t layer, std::int64_t lane, std::int64_t kv_head, s
                      .out = dots.get(),
                      .out_stride = stride});
 
-  const auto weights = buffer<std::int16_t>(rows * stride);
+  const auto weights = buffer<std::int16_t>(queries * stride);
   const auto scratch = buffer<float>(tokens);
-  const auto factors = buffer<double>(rows);
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t seen = position_ + step + row / group_ + 1;
-    const Sums sums = {dots.get() + row * stride, head.key_scales,
-                       query_scales_[static_cast<std::size_t>(first_query + row)]};
-    std::int16_t* out = weights.get() + row * stride;
-    factors[static_cast<std::size_t>(row)] =
+  const auto factors = buffer<double>(queries);
+  for (std::int64_t i = 0; i < queries; ++i) {
+    const std::int64_t seen = position + i / group_ + 1;
+    const Sums sums = {dots.get() + i * stride, head.key_scales,
+                       query_scales_[static_cast<std::size_t>(first_query + i)]};
+    std::int16_t* out = weights.get() + i * stride;
+    factors[static_cast<std::size_t>(i)] =
         kernels_.attend(sums, head.value_scales, seen, scratch.get(), out);
     std::fill(out + seen, out + round_up(tokens, kPanelColumns), std::int16_t{0});
   }
 
   const std::int64_t columns = round_up(a_.head_width, kPanelColumns);
-  const auto block_sums = buffer<std::int32_t>(rows * columns);
-  const auto sums = std::make_unique<std::int64_t[]>(static_cast<std::size_t>(rows * columns));
+  const auto block_sums = buffer<std::int32_t>(queries * columns);
+  const auto sums = std::make_unique<std::int64_t[]>(static_cast<std::size_t>(queries * columns));
   for (std::int64_t start = 0; start < tokens; start += kWeightBlock) {
-    kernels_.multiply_wide({.rows = rows,
+    kernels_.multiply_wide({.rows = queries,
                             .depth = std::min(kWeightBlock, round_up(tokens, kPanelDepth) - start),
                             .left = weights.get() + start,
                             .left_stride = stride,
@@ -62,15 +62,16 @@ void Forward::mix(std::int64_t layer, std::int64_t lane, std::int64_t kv_head, s
                             .panel_count = columns / kPanelColumns,
                             .out = block_sums.get(),
                             .out_stride = columns});
-    for (std::int64_t i = 0; i < rows * columns; ++i) sums[i] += block_sums[i];
+    for (std::int64_t i = 0; i < queries * columns; ++i)
+      sums[static_cast<std::size_t>(i)] += block_sums[static_cast<std::size_t>(i)];
   }
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t query_head = kv_head * group_ + row % group_;
-    float* out = mixed_.get() +
-                 ((lane * steps_ + step + row / group_) * a_.heads + query_head) * a_.head_width;
-    for (std::int64_t i = 0; i < a_.head_width; ++i) {
-      out[i] = static_cast<float>(static_cast<double>(sums[row * columns + i]) *
-                                  factors[static_cast<std::size_t>(row)]);
+  for (std::int64_t i = 0; i < queries; ++i) {
+    const std::int64_t query_head = kv_head * group_ + i % group_;
+    float* out = mixed_.get() + ((row + i / group_) * a_.heads + query_head) * a_.head_width;
+    const std::int64_t* from = sums.get() + i * columns;
+    const double factor = factors[static_cast<std::size_t>(i)];
+    for (std::int64_t j = 0; j < a_.head_width; ++j) {
+      out[j] = static_cast<float>(static_cast<double>(from[j]) * factor);
     }
   }
 }

@@ -10,6 +10,10 @@ namespace {
 
 /// Rows a thread takes at least: below that, starting it costs more.
 constexpr std::int64_t kGrainRows = 8;
+/// Rows a thread needs to work on its own block.
+constexpr std::int64_t kSmallestBlockRows = 32;
+/// Steps whose attention is computed together.
+constexpr std::int64_t kMixSteps = 16;
 
 template <typename T>
 std::unique_ptr<T[]> buffer(std::int64_t size) {
@@ -19,15 +23,34 @@ std::unique_ptr<T[]> buffer(std::int64_t size) {
 }  // namespace
 
 struct Forward::RowScratch {
-  std::unique_ptr<float[]> floats, more_floats;
+  std::unique_ptr<float[]> floats;
   std::unique_ptr<std::int8_t[]> codes;
 };
 
+std::int64_t threads_here() { return at::in_parallel_region() ? 1 : at::get_num_threads(); }
+
 template <typename Body>
-void Forward::for_rows(std::int64_t rows, const Body& body) const {
-  at::parallel_for(0, rows, kGrainRows, [&](std::int64_t begin, std::int64_t end) {
-    RowScratch scratch{buffer<float>(widest_), buffer<float>(widest_),
-                       buffer<std::int8_t>(widest_)};
+void Forward::for_blocks(const Body& body) const {
+  const std::int64_t threads = threads_here();
+  if (threads == 1 || rows_ < threads * kSmallestBlockRows) {
+    for (std::int64_t row = 0; row < rows_; row += kBlockRows) {
+      body(Block{row, std::min(row + kBlockRows, rows_)});
+    }
+    return;
+  }
+  const std::int64_t blocks = round_up((rows_ + kBlockRows - 1) / kBlockRows, threads);
+  const std::int64_t size = (rows_ + blocks - 1) / blocks;
+  at::parallel_for(0, blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end && i * size < rows_; ++i) {
+      body(Block{i * size, std::min((i + 1) * size, rows_)});
+    }
+  });
+}
+
+template <typename Body>
+void Forward::for_rows(Block block, const Body& body) const {
+  at::parallel_for(block.begin, block.end, kGrainRows, [&](std::int64_t begin, std::int64_t end) {
+    RowScratch scratch{buffer<float>(widest_), buffer<std::int8_t>(widest_)};
     for (std::int64_t row = begin; row < end; ++row) body(row, scratch);
   });
 }
@@ -40,7 +63,6 @@ Forward::Forward(const Architecture& architecture, const Weights& weights, KeyVa
       cache_(cache),
       kernels_(kernels()),
       first_lane_(first_lane),
-      lanes_(lanes),
       position_(position),
       steps_(steps),
       rows_(lanes * steps),
@@ -58,78 +80,79 @@ Forward::Forward(const Architecture& architecture, const Weights& weights, KeyVa
       query_scales_(buffer<float>(rows_ * a_.heads)) {}
 
 void Forward::run(const std::int32_t* tokens, std::int64_t token_stride) {
-  embed(tokens, token_stride);
+  for_blocks([&](Block block) {
+    embed(block, tokens, token_stride);
+    project_heads(block, 0);
+  });
   for (std::int64_t layer = 0; layer < a_.layers; ++layer) {
-    const Layer& weights = weights_.layers[static_cast<std::size_t>(layer)];
-    attend(layer, weights);
-    feed_forward(weights);
+    for_blocks([&](Block block) {
+      attend(block, layer);
+      feed_forward(block, weights_.layers[static_cast<std::size_t>(layer)]);
+      if (layer + 1 < a_.layers) project_heads(block, layer + 1);
+    });
   }
 }
 
-void Forward::embed(const std::int32_t* tokens, std::int64_t token_stride) {
+void Forward::embed(Block block, const std::int32_t* tokens, std::int64_t token_stride) {
   const std::int8_t* codes = weights_.embedding_codes.const_data_ptr<std::int8_t>();
   const float* scales = weights_.embedding_scales.const_data_ptr<float>();
-  for (std::int64_t row = 0; row < rows_; ++row) {
+  for (std::int64_t row = block.begin; row < block.end; ++row) {
     const std::int64_t token = tokens[row / steps_ * token_stride + row % steps_];
+    float* x = residual_.get() + row * a_.width;
     for (std::int64_t i = 0; i < a_.width; ++i) {
-      residual_[static_cast<std::size_t>(row * a_.width + i)] =
-          static_cast<float>(codes[token * a_.width + i]) * scales[token];
+      x[i] = static_cast<float>(codes[token * a_.width + i]) * scales[token];
     }
   }
 }
 
 template <typename Write>
-void Forward::put_left(const Matrix& matrix, std::int64_t row, RowScratch& scratch,
+void Forward::put_left(Block block, const Matrix& matrix, std::int64_t row, RowScratch& scratch,
                        const Write& write) {
   const std::int64_t depth = matrix.padded_depth();
   std::fill_n(scratch.codes.get() + depth - kPanelDepth, kPanelDepth, std::int8_t{0});
   write(Codes{scratch.codes.get(), left_scales_.get() + row});
-  kernels_.prepare(scratch.codes.get(), depth, left_.get() + row * depth * kernels_.prepared_bytes);
+  const std::int64_t at = block.begin * widest_ + (row - block.begin) * depth;
+  kernels_.prepare(scratch.codes.get(), depth, left_.get() + at * kernels_.prepared_bytes);
 }
 
-void Forward::put_normalized(const Matrix& matrix, std::int64_t row, const float* x,
+void Forward::put_normalized(Block block, const Matrix& matrix, std::int64_t row, const float* x,
                              const std::vector<float>& gain, RowScratch& scratch) {
-  put_left(matrix, row, scratch, [&](Codes out) {
+  put_left(block, matrix, row, scratch, [&](Codes out) {
     kernels_.normalize(x, gain.data(), a_.width, a_.norm_epsilon, scratch.floats.get(), out);
   });
 }
 
-Sums Forward::sums_of(const Matrix& matrix, std::int64_t row) const {
-  return {sums_.get() + row * matrix.padded_columns(), matrix.scales(),
-          left_scales_[static_cast<std::size_t>(row)]};
+void Forward::multiply(Block block, const Matrix& matrix) {
+  const std::int64_t start = block.begin * widest_;
+  matrix.multiply(kernels_, left_.get() + start * kernels_.prepared_bytes, block.end - block.begin,
+                  sums_.get() + start);
 }
 
-void Forward::attend(std::int64_t layer, const Layer& weights) {
+Sums Forward::sums_of(Block block, const Matrix& matrix, std::int64_t row) const {
+  const std::int64_t at = block.begin * widest_ + (row - block.begin) * matrix.padded_columns();
+  return {sums_.get() + at, matrix.scales(), left_scales_[static_cast<std::size_t>(row)]};
+}
+
+std::int64_t Forward::query_index(std::int64_t row, std::int64_t kv_head) const {
+  return ((row / steps_ * a_.kv_heads + kv_head) * steps_ + row % steps_) * group_;
+}
+
+void Forward::project_heads(Block block, std::int64_t layer) {
+  const Layer& weights = weights_.layers[static_cast<std::size_t>(layer)];
   const Matrix& heads = weights.query_key_value;
-  for_rows(rows_, [&](std::int64_t row, RowScratch& scratch) {
-    put_normalized(heads, row, residual_.get() + row * a_.width, weights.attention_norm, scratch);
+  for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
+    const float* x = residual_.get() + row * a_.width;
+    put_normalized(block, heads, row, x, weights.attention_norm, scratch);
   });
-  heads.multiply(kernels_, left_.get(), rows_, sums_.get());
-  for_rows(rows_,
-           [&](std::int64_t row, RowScratch& scratch) { split_heads(layer, heads, row, scratch); });
-
-  const std::int64_t blocks = (steps_ + kMixSteps - 1) / kMixSteps;
-  at::parallel_for(0, lanes_ * a_.kv_heads * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t step = task % blocks * kMixSteps;
-      mix(layer, task / blocks / a_.kv_heads, task / blocks % a_.kv_heads, step,
-          std::min(kMixSteps, steps_ - step));
-    }
+  multiply(block, heads);
+  for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
+    split_heads(block, layer, heads, row, scratch);
   });
-
-  const std::int64_t width = a_.heads * a_.head_width;
-  for_rows(rows_, [&](std::int64_t row, RowScratch& scratch) {
-    put_left(weights.output, row, scratch,
-             [&](Codes out) { kernels_.quantize(mixed_.get() + row * width, width, out); });
-  });
-  weights.output.multiply(kernels_, left_.get(), rows_, sums_.get());
 }
 
-void Forward::split_heads(std::int64_t layer, const Matrix& matrix, std::int64_t row,
+void Forward::split_heads(Block block, std::int64_t layer, const Matrix& matrix, std::int64_t row,
                           RowScratch& scratch) {
-  const std::int64_t lane = row / steps_;
-  const std::int64_t step = row % steps_;
-  const std::int64_t position = position_ + step;
+  const std::int64_t position = position_ + row % steps_;
   const std::int64_t half = a_.head_width / 2;
   const float* cosines = weights_.cosines.data() + position * half;
   const float* sines = weights_.sines.data() + position * half;
@@ -137,12 +160,10 @@ void Forward::split_heads(std::int64_t layer, const Matrix& matrix, std::int64_t
   float* values = scratch.floats.get();
   std::int8_t* codes = scratch.codes.get();
   std::fill_n(codes, head_depth_, std::int8_t{0});
-  kernels_.dequantize(sums_of(matrix, row), matrix.columns(), values);
+  kernels_.dequantize(sums_of(block, matrix, row), matrix.columns(), values);
 
   for (std::int64_t head = 0; head < a_.heads; ++head, values += a_.head_width) {
-    const std::int64_t kv_head = head / group_;
-    const std::int64_t index =
-        ((lane * a_.kv_heads + kv_head) * steps_ + step) * group_ + head % group_;
+    const std::int64_t index = query_index(row, head / group_) + head % group_;
     float* query_scale = query_scales_.get() + index;
     kernels_.rotate(values, cosines, sines, half);
     kernels_.quantize(values, a_.head_width, {codes, query_scale});
@@ -152,7 +173,7 @@ void Forward::split_heads(std::int64_t layer, const Matrix& matrix, std::int64_t
   }
   for (std::int64_t head = 0; head < 2 * a_.kv_heads; ++head, values += a_.head_width) {
     const bool is_key = head < a_.kv_heads;
-    const KeyValueCache::Head to = cache_.head(layer, first_lane_ + lane, head % a_.kv_heads);
+    const auto to = cache_.head(layer, first_lane_ + row / steps_, head % a_.kv_heads);
     float code_scale = 0;
     if (is_key) kernels_.rotate(values, cosines, sines, half);
     kernels_.quantize(values, a_.head_width, {codes, &code_scale});
@@ -164,37 +185,66 @@ void Forward::split_heads(std::int64_t layer, const Matrix& matrix, std::int64_t
   }
 }
 
-void Forward::feed_forward(const Layer& weights) {
-  for_rows(rows_, [&](std::int64_t row, RowScratch& scratch) {
-    float* x = residual_.get() + row * a_.width;
-    kernels_.accumulate(sums_of(weights.output, row), a_.width, x);
-    put_normalized(weights.gate_up, row, x, weights.feed_forward_norm, scratch);
+void Forward::attend(Block block, std::int64_t layer) {
+  struct Part {
+    std::int64_t row, steps;
+  };
+  std::vector<Part> parts;
+  for (std::int64_t row = block.begin; row < block.end; row += parts.back().steps) {
+    parts.push_back({row, std::min({kMixSteps, steps_ - row % steps_, block.end - row})});
+  }
+  const auto count = static_cast<std::int64_t>(parts.size());
+  at::parallel_for(0, count * a_.kv_heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const Part& part = parts[static_cast<std::size_t>(task % count)];
+      mix(layer, task / count, part.row, part.steps);
+    }
   });
-  weights.gate_up.multiply(kernels_, left_.get(), rows_, sums_.get());
-  for_rows(rows_, [&](std::int64_t row, RowScratch& scratch) {
+
+  const Matrix& output = weights_.layers[static_cast<std::size_t>(layer)].output;
+  const std::int64_t width = a_.heads * a_.head_width;
+  for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
+    put_left(block, output, row, scratch,
+             [&](Codes out) { kernels_.quantize(mixed_.get() + row * width, width, out); });
+  });
+  multiply(block, output);
+  for_rows(block, [&](std::int64_t row, RowScratch&) {
+    kernels_.accumulate(sums_of(block, output, row), a_.width, residual_.get() + row * a_.width);
+  });
+}
+
+void Forward::feed_forward(Block block, const Layer& weights) {
+  for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
+    const float* x = residual_.get() + row * a_.width;
+    put_normalized(block, weights.gate_up, row, x, weights.feed_forward_norm, scratch);
+  });
+  multiply(block, weights.gate_up);
+  for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
     float* gates = scratch.floats.get();
-    kernels_.dequantize(sums_of(weights.gate_up, row), 2 * a_.feed_forward, gates);
+    kernels_.dequantize(sums_of(block, weights.gate_up, row), 2 * a_.feed_forward, gates);
     kernels_.gate(gates, gates + a_.feed_forward, a_.feed_forward);
-    put_left(weights.down, row, scratch,
+    put_left(block, weights.down, row, scratch,
              [&](Codes out) { kernels_.quantize(gates, a_.feed_forward, out); });
   });
-  weights.down.multiply(kernels_, left_.get(), rows_, sums_.get());
-  for_rows(rows_, [&](std::int64_t row, RowScratch&) {
-    kernels_.accumulate(sums_of(weights.down, row), a_.width, residual_.get() + row * a_.width);
+  multiply(block, weights.down);
+  for_rows(block, [&](std::int64_t row, RowScratch&) {
+    kernels_.accumulate(sums_of(block, weights.down, row), a_.width,
+                        residual_.get() + row * a_.width);
   });
 }
 
 void Forward::read(std::span<const Wanted> wanted, const Readout& readout) {
   const Matrix& matrix = readout.matrix();
   const auto rows = static_cast<std::int64_t>(wanted.size());
-  for_rows(rows, [&](std::int64_t i, RowScratch& scratch) {
+  const Block all = {0, rows};
+  for_rows(all, [&](std::int64_t i, RowScratch& scratch) {
     const Wanted& w = wanted[static_cast<std::size_t>(i)];
-    put_normalized(matrix, i, residual_.get() + (w.lane * steps_ + w.step) * a_.width,
+    put_normalized(all, matrix, i, residual_.get() + (w.lane * steps_ + w.step) * a_.width,
                    weights_.norm, scratch);
   });
   const auto sums = buffer<std::int32_t>(rows * matrix.padded_columns());
   matrix.multiply(kernels_, left_.get(), rows, sums.get());
-  for_rows(rows, [&](std::int64_t i, RowScratch&) {
+  for_rows(all, [&](std::int64_t i, RowScratch&) {
     kernels_.score({sums.get() + i * matrix.padded_columns(), matrix.scales(),
                     left_scales_[static_cast<std::size_t>(i)]},
                    matrix.columns(), wanted[static_cast<std::size_t>(i)].scores);

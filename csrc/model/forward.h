@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "model/key_value_cache.h"
 #include "model/readout.h"
@@ -11,12 +12,14 @@
 
 namespace lmgc::model {
 
-/// Rows (lanes x steps) that go through the layers together: enough to make a panel worth its load.
-inline constexpr std::int64_t kPassRows = 256;
-/// Steps whose attention is computed together.
-inline constexpr std::int64_t kMixSteps = 16;
+/// Rows (a row is a token of a lane) that one thread takes through the layers together: enough to
+/// make a panel worth its load, few enough for their codes to stay in the second-level cache.
+inline constexpr std::int64_t kBlockRows = 128;
 
 /// One pass of some tokens of some lanes through all layers, and its buffers.
+///
+/// Many rows: each thread takes blocks of them through a whole layer, and waits for the others once
+/// a layer, because attention reads the keys of earlier rows. Few rows: threads share each product.
 class Forward {
  public:
   /// `steps` tokens of each of `lanes` lanes from `first_lane` on, at positions from `position` on.
@@ -34,43 +37,59 @@ class Forward {
   void read(std::span<const Wanted> wanted, const Readout& readout);
 
  private:
+  /// Rows [begin, end); they share a part of the buffers.
+  struct Block {
+    std::int64_t begin, end;
+  };
   /// What one thread needs for one row.
   struct RowScratch;
 
-  void embed(const std::int32_t* tokens, std::int64_t token_stride);
-  void attend(std::int64_t layer, const Layer& weights);
-  void feed_forward(const Layer& weights);
-  /// Rotates and quantizes queries; keys and values go to the cache.
-  void split_heads(std::int64_t layer, const Matrix& matrix, std::int64_t row, RowScratch& scratch);
-  /// Attention of the queries of `steps` steps from `step` on that share a key-value head.
-  void mix(std::int64_t layer, std::int64_t lane, std::int64_t kv_head, std::int64_t step,
-           std::int64_t steps);
-
-  /// Calls `body(row, scratch)` for each row, on all threads.
   template <typename Body>
-  void for_rows(std::int64_t rows, const Body& body) const;
-  /// Makes `write`'s codes row `row` of the left side of the product with `matrix`.
+  void for_blocks(const Body& body) const;
+  /// Calls `body(row, scratch)` for each row of a block.
+  template <typename Body>
+  void for_rows(Block block, const Body& body) const;
+
+  void embed(Block block, const std::int32_t* tokens, std::int64_t token_stride);
+  /// Queries, and keys and values, which go to the cache.
+  void project_heads(Block block, std::int64_t layer);
+  void split_heads(Block block, std::int64_t layer, const Matrix& matrix, std::int64_t row,
+                   RowScratch& scratch);
+  void attend(Block block, std::int64_t layer);
+  void feed_forward(Block block, const Layer& weights);
+  /// Attention of the queries of `steps` steps from `row` on, of one lane, that share a key-value
+  /// head.
+  void mix(std::int64_t layer, std::int64_t kv_head, std::int64_t row, std::int64_t steps);
+
+  /// Makes `write`'s codes the row on the left side of the product with `matrix`.
   template <typename Write>
-  void put_left(const Matrix& matrix, std::int64_t row, RowScratch& scratch, const Write& write);
-  void put_normalized(const Matrix& matrix, std::int64_t row, const float* x,
+  void put_left(Block block, const Matrix& matrix, std::int64_t row, RowScratch& scratch,
+                const Write& write);
+  void put_normalized(Block block, const Matrix& matrix, std::int64_t row, const float* x,
                       const std::vector<float>& gain, RowScratch& scratch);
-  [[nodiscard]] Sums sums_of(const Matrix& matrix, std::int64_t row) const;
+  void multiply(Block block, const Matrix& matrix);
+  [[nodiscard]] Sums sums_of(Block block, const Matrix& matrix, std::int64_t row) const;
+  /// Of the first of the heads that share `kv_head`.
+  [[nodiscard]] std::int64_t query_index(std::int64_t row, std::int64_t kv_head) const;
 
   const Architecture& a_;
   const Weights& weights_;
   KeyValueCache& cache_;
   const Kernels& kernels_;
-  std::int64_t first_lane_, lanes_, position_, steps_, rows_;
+  std::int64_t first_lane_, position_, steps_, rows_;
   std::int64_t group_;                     ///< heads that share a key-value head
   std::int64_t head_depth_;                ///< head_width rounded up to kPanelDepth
   std::int64_t widest_;                    ///< of the rows of any buffer
   std::unique_ptr<float[]> residual_;      ///< [rows, width]
   std::unique_ptr<float[]> mixed_;         ///< [rows, heads * head_width]
-  std::unique_ptr<std::byte[]> left_;      ///< prepared codes [rows, depth]
+  std::unique_ptr<std::byte[]> left_;      ///< prepared codes; a block's are [its rows, depth]
   std::unique_ptr<float[]> left_scales_;   ///< [rows]
-  std::unique_ptr<std::int32_t[]> sums_;   ///< [rows, columns]
+  std::unique_ptr<std::int32_t[]> sums_;   ///< a block's are [its rows, columns]
   std::unique_ptr<std::byte[]> queries_;   ///< prepared [lane, kv head, step, group, head_depth]
   std::unique_ptr<float[]> query_scales_;  ///< [lane, kv head, step, group]
 };
+
+/// Threads that a parallel loop would use here.
+[[nodiscard]] std::int64_t threads_here();
 
 }  // namespace lmgc::model

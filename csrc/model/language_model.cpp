@@ -1,6 +1,7 @@
 #include "model/language_model.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 
@@ -40,6 +41,16 @@ void check_tokens(std::span<const std::int32_t> tokens, std::int64_t vocabulary)
     TORCH_CHECK_VALUE(token >= 0 && token < vocabulary, "lmgc::model: token ", token,
                       " is outside the vocabulary of ", vocabulary);
   }
+}
+
+/// Lanes for each thread if each is to take lanes of its own, which needs no waiting; 0 if that
+/// would leave threads idle or read the weights too often for too few rows.
+std::int64_t lanes_per_thread(std::int64_t lanes, std::int64_t steps) {
+  constexpr std::int64_t kFewestRows = 16;
+  const std::int64_t threads = threads_here();
+  const std::int64_t share = (lanes + threads - 1) / threads;
+  const bool idle = share * threads * 7 > lanes * 8;
+  return threads == 1 || idle || share * steps < kFewestRows ? 0 : share;
 }
 
 }  // namespace
@@ -88,26 +99,37 @@ void LanguageModel::extend(KeyValueCache& cache, std::span<const std::int32_t> t
       " x ", readout.tokens());
   check_tokens(tokens, a.vocabulary);
 
-  const std::int64_t pass_lanes = std::min(all_lanes, kPassRows);
-  const std::int64_t pass_steps = kPassRows / pass_lanes;
-  std::vector<Forward::Wanted> reads;
-  for (std::int64_t lane = 0; lane < all_lanes; lane += pass_lanes) {
-    const std::int64_t lanes_now = std::min(pass_lanes, all_lanes - lane);
-    std::int64_t wanted_before = 0;
-    for (std::int64_t step = 0; step < steps; step += pass_steps) {
-      const std::int64_t steps_now = std::min(pass_steps, steps - step);
-      Forward pass(a, state_->weights, cache, lane, lanes_now, cache.length() + step, steps_now);
-      pass.run(tokens.data() + lane * steps + step, steps);
-      reads.clear();
-      for (std::int64_t i = 0; i < steps_now; ++i) {
-        if (wanted[static_cast<std::size_t>(step + i)] == 0) continue;
-        for (std::int64_t j = 0; j < lanes_now; ++j) {
-          const std::int64_t at = (lane + j) * wanted_steps + wanted_before;
-          reads.push_back({j, i, scores.data() + at * readout.tokens()});
+  const auto extend_lanes = [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t pass_rows = kBlockRows * threads_here();
+    const std::int64_t pass_lanes = std::clamp(pass_rows / steps, std::int64_t{1}, end - begin);
+    const std::int64_t pass_steps = std::max(pass_rows / pass_lanes, std::int64_t{1});
+    std::vector<Forward::Wanted> reads;
+    for (std::int64_t lane = begin; lane < end; lane += pass_lanes) {
+      const std::int64_t lanes_now = std::min(pass_lanes, end - lane);
+      std::int64_t wanted_before = 0;
+      for (std::int64_t step = 0; step < steps; step += pass_steps) {
+        const std::int64_t steps_now = std::min(pass_steps, steps - step);
+        Forward pass(a, state_->weights, cache, lane, lanes_now, cache.length() + step, steps_now);
+        pass.run(tokens.data() + lane * steps + step, steps);
+        reads.clear();
+        for (std::int64_t i = 0; i < steps_now; ++i) {
+          if (wanted[static_cast<std::size_t>(step + i)] == 0) continue;
+          for (std::int64_t j = 0; j < lanes_now; ++j) {
+            const std::int64_t at = (lane + j) * wanted_steps + wanted_before;
+            reads.push_back({j, i, scores.data() + at * readout.tokens()});
+          }
+          ++wanted_before;
         }
-        ++wanted_before;
+        if (!reads.empty()) pass.read(reads, readout);
       }
-      if (!reads.empty()) pass.read(reads, readout);
+    }
+  };
+  if (steps > 0) {
+    const std::int64_t share = lanes_per_thread(all_lanes, steps);
+    if (share > 0) {
+      at::parallel_for(0, all_lanes, share, extend_lanes);
+    } else {
+      extend_lanes(0, all_lanes);
     }
   }
   cache.lanes_ = all_lanes;

@@ -1,0 +1,67 @@
+#include "hook/bind.h"
+
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <torch/csrc/distributed/c10d/reducer.hpp>
+#include <utility>
+#include <vector>
+
+#include "hook/hook.h"
+
+namespace lmgc::hook {
+namespace {
+
+using HookBase = c10d::CppCommHookInterface<std::shared_ptr<Hook>>;
+
+/// What DDP's reducer owns. A hook ends with its reducer, which Python may destroy with the GIL
+/// held.
+class ReducerHook final : public HookBase {
+ public:
+  using HookBase::HookBase;
+  ReducerHook(const ReducerHook&) = delete;
+  ReducerHook& operator=(const ReducerHook&) = delete;
+  ~ReducerHook() override {
+    if (Py_IsInitialized() != 0 && PyGILState_Check() != 0) {
+      const py::gil_scoped_release no_gil;
+      state_->close();
+    } else {
+      state_->close();
+    }
+  }
+
+  c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
+    return state_->run(bucket);
+  }
+};
+
+std::shared_ptr<Hook> register_hook(c10d::Reducer& reducer,
+                                    c10::intrusive_ptr<c10d::ProcessGroup> owner,
+                                    c10::intrusive_ptr<c10d::ProcessGroup> group,
+                                    std::vector<std::int64_t> global_ranks,
+                                    std::shared_ptr<codec::Codec> codec) {
+  auto hook = std::make_shared<Hook>(collective::Members{std::move(group), std::move(global_ranks)},
+                                     std::move(owner), std::move(codec));
+  reducer.register_comm_hook(std::make_unique<ReducerHook>(hook));
+  return hook;
+}
+
+}  // namespace
+
+void bind(py::module_& module) {
+  py::class_<Counters>(module, "Counters")
+      .def_readonly("buckets", &Counters::buckets)
+      .def_readonly("raw_bytes", &Counters::raw_bytes)
+      .def_readonly("payload_bytes", &Counters::payload_bytes)
+      .def_readonly("sent_bytes", &Counters::sent_bytes)
+      .def_readonly("encode_seconds", &Counters::encode_seconds)
+      .def_readonly("wire_seconds", &Counters::wire_seconds)
+      .def_readonly("decode_seconds", &Counters::decode_seconds);
+  py::class_<Hook, std::shared_ptr<Hook>>(module, "Hook")
+      .def("stats", &Hook::stats, py::arg("reset") = false)
+      .def("close", &Hook::close, py::call_guard<py::gil_scoped_release>());
+  module.def("register_hook", &register_hook, py::arg("reducer"), py::arg("owner"),
+             py::arg("group"), py::arg("global_ranks"), py::arg("codec"));
+}
+
+}  // namespace lmgc::hook

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <torch/csrc/distributed/c10d/comm.hpp>
+
+#include "hook/averager.h"
+#include "hook/counters.h"
+#include "hook/worker.h"
+
+namespace lmgc::hook {
+
+/// What DDP's hook and its Python handle share: an averager, and the thread it works on.
+class Hook {
+ public:
+  Hook(collective::Members members, c10::intrusive_ptr<c10d::ProcessGroup> owner,
+       std::shared_ptr<const codec::Codec> codec);
+  ~Hook();
+  Hook(const Hook&) = delete;
+  Hook& operator=(const Hook&) = delete;
+
+  /// Returns at once; the worker completes the future with the average, or with an error.
+  [[nodiscard]] c10::intrusive_ptr<c10::ivalue::Future> run(const c10d::GradBucket& bucket);
+
+  /// Fails what is under way and joins the worker. Call it without the GIL: tensors and callbacks
+  /// of the worker may need it.
+  void close();
+
+  [[nodiscard]] Stats::Snapshot stats(bool reset) { return averager_.stats().snapshot(reset); }
+
+ private:
+  bool alone_;
+  Averager averager_;
+  Worker worker_;  // last: its jobs use the averager
+};
+
+}  // namespace lmgc::hook

@@ -1,0 +1,67 @@
+"""Ranks compare what must be equal before they register a hook."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch.distributed as dist
+
+_MAX_DIFFERENCES = 5
+
+
+@dataclass(frozen=True)
+class _Hand:
+    token: str
+    problem: str | None
+    facts: dict[str, str]
+
+
+def shake_hands(
+    group: dist.ProcessGroup,
+    ranks: Sequence[int],
+    facts: Mapping[str, str],
+    problem: Exception | None,
+) -> str:
+    """Raises on every rank if one has a problem or other facts. Returns a token they all share."""
+    mine = (uuid.uuid4().hex, None if problem is None else str(problem), dict(facts))
+    answers: list[tuple[str, str | None, dict[str, str]]] = [mine] * len(ranks)
+    dist.all_gather_object(answers, mine, group=group)
+    hands = {rank: _Hand(*answer) for rank, answer in zip(ranks, answers, strict=True)}
+    problems = {rank: hand.problem for rank, hand in hands.items() if hand.problem is not None}
+    if problems:
+        kinds = (TypeError, ValueError, FileNotFoundError)
+        kind = next((kind for kind in kinds if isinstance(problem, kind)), RuntimeError)
+        raise kind(f"lmgc_torch.register: {_told(problems)}") from problem
+    differences = _differences({rank: hand.facts for rank, hand in hands.items()})
+    if differences:
+        told = "; ".join(differences[:_MAX_DIFFERENCES])
+        left = len(differences) - _MAX_DIFFERENCES
+        more = f"; and {left} more" if left > 0 else ""
+        raise RuntimeError(
+            f"lmgc_torch.register: ranks differ in {told}{more}. Start every rank with the same "
+            "installation, arguments and network"
+        )
+    return hands[ranks[0]].token
+
+
+def _differences(facts: Mapping[int, Mapping[str, str]]) -> list[str]:
+    names = dict.fromkeys(name for some in facts.values() for name in some)
+    differences = []
+    for name in names:
+        values = {rank: some.get(name, "absent") for rank, some in facts.items()}
+        if len(set(values.values())) > 1:
+            differences.append(f"{name} ({_told(values)})")
+    return differences
+
+
+def _told(values: Mapping[int, str]) -> str:
+    """'ranks 0, 2: this; rank 1: that'."""
+    ranks: dict[str, list[int]] = {}
+    for rank, value in values.items():
+        ranks.setdefault(value, []).append(rank)
+    return "; ".join(
+        f"rank{'s' if len(some) > 1 else ''} {', '.join(map(str, some))}: {value}"
+        for value, some in ranks.items()
+    )

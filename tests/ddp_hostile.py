@@ -1,0 +1,39 @@
+"""A peer that shakes hands like any other, and then sends what no honest peer sends."""
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+import lmgc_torch
+from lmgc_torch import hook
+from lmgc_torch.handshake import shake_hands
+
+
+def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
+    """The last rank of two: a Python hook that speaks the hook's protocol on its group."""
+    codec = lmgc_torch.Codec()
+    ranks = dist.get_process_group_ranks(ddp.process_group)
+    token = shake_hands(ddp.process_group, ranks, hook._facts(ddp, codec), None)
+    group = hook._own_group(ddp.process_group, token, None)
+
+    def attacked(state: None, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+        values = bucket.buffer()
+        payload = codec.encode(values)
+        if attack == "damaged":
+            payload[payload.numel() // 2] ^= 16
+        elif attack == "truncated":
+            payload = payload[:-1].clone()
+        sizes = {"huge": 1 << 60, "negative": -1}
+        size = sizes.get(attack, payload.numel())
+        own = torch.tensor([0, bucket.index(), values.nbytes, size])
+        announcements = torch.empty(8, dtype=torch.int64)
+        group._allgather_base(announcements, own).wait()
+        if attack not in sizes:
+            received = torch.empty(int(announcements[3]), dtype=torch.uint8)
+            splits = [received.numel(), 0], [payload.numel(), 0]
+            group.alltoall_base(received, payload, *splits).wait()
+        future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
+        future.set_result(values)
+        return future
+
+    ddp.register_comm_hook(None, attacked)

@@ -1,0 +1,68 @@
+"""Small random Llama models, straight from tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from lmgc_torch import _C
+from lmgc_torch.rotary import rotary_tables
+
+#: Odd on purpose: no size is a multiple of a panel, and three heads share a key-value head.
+ODD = {
+    "layers": 2,
+    "width": 38,
+    "feed_forward": 51,
+    "heads": 6,
+    "kv_heads": 2,
+    "head_width": 10,
+    "vocabulary": 300,
+    "context": 700,
+    "norm_epsilon": 1e-5,
+}
+
+
+def random_tensors(
+    a: dict[str, Any], *, seed: int = 7, sharpness: float = 1.0
+) -> dict[str, torch.Tensor]:
+    """Tensors by the names of lmgc_torch/model.py; scores spread in proportion to `sharpness`."""
+    rng = np.random.default_rng(seed)
+    heads, width = a["head_width"], a["width"]
+
+    def matrix(name: str, rows: int, depth: int) -> dict[str, torch.Tensor]:
+        codes = torch.from_numpy(rng.integers(-127, 128, (rows, depth), dtype=np.int8))
+        scales = torch.from_numpy(rng.uniform(0.5, 2, rows).astype(np.float32)) / (64 * depth**0.5)
+        return {f"{name}.codes": codes, f"{name}.scales": scales}
+
+    def gain() -> torch.Tensor:
+        return torch.from_numpy(rng.uniform(0.5, 2, width).astype(np.float32))
+
+    cosines, sines = rotary_tables(10000.0, heads, a["context"])
+    tensors = {
+        "norm": gain() * sharpness,
+        "rope.cosines": cosines,
+        "rope.sines": sines,
+        "begin_token": torch.zeros(1, dtype=torch.int32),
+        "byte_tokens": torch.arange(256, dtype=torch.int32),
+        **matrix("embedding", a["vocabulary"], width),
+    }
+    for index in range(a["layers"]):
+        layer = f"layers.{index}."
+        query_key_value = (a["heads"] + 2 * a["kv_heads"]) * heads
+        tensors |= {
+            f"{layer}attention_norm": gain(),
+            f"{layer}feed_forward_norm": gain(),
+            **matrix(f"{layer}query_key_value", query_key_value, width),
+            **matrix(f"{layer}output", width, a["heads"] * heads),
+            **matrix(f"{layer}gate_up", 2 * a["feed_forward"], width),
+            **matrix(f"{layer}down", width, a["feed_forward"]),
+        }
+    return tensors
+
+
+def random_language_model(*, seed: int = 7, sharpness: float = 1.0) -> _C.LanguageModel:
+    """The fingerprint is made of the seed."""
+    tensors = random_tensors(ODD, seed=seed, sharpness=sharpness)
+    return _C.LanguageModel(ODD, tensors, bytes([seed]) * 32)
