@@ -160,7 +160,7 @@ def measure_all(todo: list[Cell], console: Console) -> list[Result]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--values", type=int, default=800, help="float32 values of each net")
+    parser.add_argument("--values", type=int, default=680, help="float32 values of each net")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where JSON and plot go")
     options = parser.parse_args()
     values, output = options.values, options.output

@@ -70,7 +70,7 @@ def speed(raw_kb: float, seconds: float) -> str:
     """Too short a time tells nothing."""
     if seconds < 0.05:
         return "-"
-    return f"{raw_kb / seconds:,.1f}" if raw_kb / seconds < 100 else f"{raw_kb / seconds:,.0f}"
+    return f"{raw_kb / seconds:,.2f}" if raw_kb / seconds < 10 else f"{raw_kb / seconds:,.0f}"
 
 
 def draw(results: list[Result], path: Path) -> None:
