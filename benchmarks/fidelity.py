@@ -28,7 +28,7 @@ Scorer = Callable[[torch.Tensor], torch.Tensor]
 def windows(tokens: torch.Tensor, begin: int, length: int) -> list[torch.Tensor]:
     """Consecutive windows of at most `length` tokens, each after the begin token."""
     first = torch.tensor([begin])
-    return [torch.cat([first, part]) for part in tokens.split(length - 1)]
+    return [torch.cat([first, part]) for part in torch.split(tokens, length - 1)]
 
 
 def cross_entropy(scorer: Scorer, cases: list[torch.Tensor]) -> tuple[float, float]:
@@ -57,7 +57,8 @@ def engine(model: _C.LanguageModel) -> Scorer:
 def reference(model: torch.nn.Module) -> Scorer:
     def score(tokens: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            return model(tokens[None]).logits[0].double()
+            logits: torch.Tensor = model(tokens[None]).logits[0].double()
+        return logits
 
     return score
 
@@ -85,7 +86,7 @@ def main() -> None:
     floats = AutoModelForCausalLM.from_pretrained(
         file.parent, gguf_file=file.name, dtype=torch.float32
     )
-    theirs, their_speed = cross_entropy(reference(floats.eval()), cases)
+    theirs, their_speed = cross_entropy(reference(floats), cases)
     result = {
         "text": options.text.name,
         "tokens": len(tokens),
