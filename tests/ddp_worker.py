@@ -170,6 +170,36 @@ def faults(rank: int) -> Report:
     return report
 
 
+def language_model(rank: int) -> Report:
+    """Preset paper with the model files of MODELS: first the same on each rank, then one each."""
+    same_file, *own_files = os.environ["MODELS"].split(os.pathsep)
+    report: Report = {}
+
+    def trained(hooked: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        ddp = wrapped(Embedded(sparse=False))
+        handle = None
+        if hooked:
+            handle = lmgc_torch.register(ddp, "paper", model=same_file, window=256)
+        optimizer = torch.optim.SGD(ddp.parameters(), lr=0.05)
+        for word in range(3):
+            optimizer.zero_grad()
+            step(ddp, torch.tensor([word + rank]))
+            optimizer.step()
+        if handle is not None:
+            report["rate"] = handle.stats().total.rate
+        return bits(ddp.module.embedding.weight)
+
+    report["same"] = torch.equal(trained(hooked=False), trained(hooked=True))
+    for name, files in (("differ", own_files), ("missing", [same_file, "/none"])):
+        report[name] = error_of(
+            lambda files=files: lmgc_torch.register(
+                wrapped(), "paper", model=files[rank], window=256
+            )
+        )
+    return report
+
+
 class Dies(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """The hook on real process groups: equal to plain DDP bit for bit, and errors instead of hangs."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 import lmgc_torch
 from ddp_launch import launch
 from ddp_training import CASES, STEPS
+from lmgc_torch.conversion import convert
+from random_gguf import random_weights, write_gguf
 
 Reports = list[dict[str, Any]]
 
@@ -69,6 +72,23 @@ def test_ranks_that_differ_raise_on_every_rank(
 ) -> None:
     for report in grouped:
         assert all(text in report["errors"][name] for text in expected), report["errors"][name]
+
+
+def test_language_model_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients that really travel as text equal plain DDP; other models are found and named."""
+    files = [
+        write_gguf(tmp_path / f"{seed}.gguf", random_weights(seed, favourite="0"))
+        for seed in (0, 1)
+    ]
+    monkeypatch.setenv("MODELS", os.pathsep.join(map(str, (files[0], *files))))
+    monkeypatch.setenv("LMGC_CACHE", str(tmp_path / "cache"))
+    fingerprints = [convert(file).fingerprint.hex() for file in files]
+    for report in launch("language_model", 2):
+        assert report["same"]
+        assert report["rate"] < 0.9
+        told = "; ".join(f"rank {rank}: {print_}" for rank, print_ in enumerate(fingerprints))
+        assert f"model fingerprint ({told})" in report["differ"]
+        assert "rank 1: no language model at /none; install" in report["missing"]
 
 
 @pytest.fixture(scope="module")
