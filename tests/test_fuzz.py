@@ -1,4 +1,4 @@
-"""The fuzz target, with sanitizers, on its corpus: `make fuzz` finds more, `make test` forgets none."""
+"""The fuzz target, with sanitizers, on its corpus: what `make fuzz` found stays found."""
 
 import subprocess
 from pathlib import Path
