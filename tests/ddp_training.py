@@ -71,6 +71,18 @@ class Special(nn.Module):
         return self.weight
 
 
+class Hollow(nn.Module):
+    """With a parameter of no values in a bucket of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(WIDTH, 3)
+        self.nothing = nn.Parameter(torch.empty(0, 7, dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor, turn: int) -> torch.Tensor:
+        return self.first(x) + self.nothing.sum()
+
+
 @dataclass(frozen=True)
 class Case:
     net: Callable[[], nn.Module] = Plain
@@ -96,6 +108,7 @@ CASES = {
     ),
     "mixed": Case(net=Mixed),
     "special": Case(net=Special),
+    "empty": Case(net=Hollow, ddp={"bucket_cap_mb": 0.00001}),
 }
 
 
