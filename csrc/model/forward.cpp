@@ -9,7 +9,7 @@ namespace lmgc::model {
 namespace {
 
 /// Rows a thread takes at least: below that, starting it costs more.
-constexpr std::int64_t kGrainRows = 8;
+constexpr std::int64_t kGrainRows = 32;
 /// Rows a thread needs to work on its own block.
 constexpr std::int64_t kSmallestBlockRows = 32;
 /// Steps whose attention is computed together.
@@ -194,7 +194,10 @@ void Forward::attend(Block block, std::int64_t layer) {
     parts.push_back({row, std::min({kMixSteps, steps_ - row % steps_, block.end - row})});
   }
   const auto count = static_cast<std::int64_t>(parts.size());
-  at::parallel_for(0, count * a_.kv_heads, 1, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t part_products =
+      2 * a_.head_width * (position_ + steps_) * group_ * std::min(kMixSteps, steps_);
+  const std::int64_t grain = kGrainProducts / part_products + 1;
+  at::parallel_for(0, count * a_.kv_heads, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const Part& part = parts[static_cast<std::size_t>(task % count)];
       mix(layer, task / count, part.row, part.steps);

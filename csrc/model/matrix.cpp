@@ -42,8 +42,10 @@ Matrix::Matrix(const at::Tensor& codes, const at::Tensor& scales)
 
 void Matrix::multiply(const Kernels& kernels, const void* left, std::int64_t rows,
                       std::int32_t* out) const {
+  if (rows == 0) return;
   const std::int64_t panel_stride = padded_depth_ * kPanelColumns;
-  at::parallel_for(0, padded_columns() / kPanelColumns, 2,
+  const std::int64_t grain = kGrainProducts / (rows * panel_stride) + 1;
+  at::parallel_for(0, padded_columns() / kPanelColumns, grain,
                    [&](std::int64_t begin, std::int64_t end) {
                      kernels.multiply({.rows = rows,
                                        .depth = padded_depth_,

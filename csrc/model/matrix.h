@@ -9,6 +9,10 @@
 
 namespace lmgc::model {
 
+/// Products a thread takes at least, some 200 us of work: where other processes want the same
+/// cores, a loop shared by threads may have to wait for a time slice.
+inline constexpr std::int64_t kGrainProducts = std::int64_t{1} << 24;
+
 /// Bytes that start on a cache line, zero at first.
 class AlignedBytes {
  public:
