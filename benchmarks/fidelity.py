@@ -1,6 +1,6 @@
 """Next-token cross-entropy and speed of our int8 engine against transformers in float32.
 
-Both read the same GGUF file. Needs `pip install transformers accelerate`; neither is a dependency.
+Both read the same GGUF file. Needs transformers and accelerate (benchmarks/requirements.txt).
 """
 
 from __future__ import annotations
