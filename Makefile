@@ -49,7 +49,7 @@ clean:
 	rm -rf build lmgc_torch/*.so *.egg-info
 
 $(INSTALLED): requirements.txt benchmarks/requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "python3 cannot make a venv here; Debian: apt install python3-venv python3-dev"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$(TORCH) \
 	  -r requirements.txt -r benchmarks/requirements.txt

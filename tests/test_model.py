@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,53 +18,9 @@ from lmgc_torch import _C, conversion
 from lmgc_torch import model as cache
 from lmgc_torch.model import find_model, load_language_model
 from lmgc_torch.rotary import rotary_tables
+from random_model import ODD, random_tensors
 
 GOLDEN = Path(__file__).parent / "golden" / "smollm2_scores.json"
-#: Odd on purpose: no size is a multiple of a panel, and three heads share a key-value head.
-ODD = {
-    "layers": 2,
-    "width": 38,
-    "feed_forward": 51,
-    "heads": 6,
-    "kv_heads": 2,
-    "head_width": 10,
-    "vocabulary": 300,
-    "context": 700,
-    "norm_epsilon": 1e-5,
-}
-
-
-def matrix(rng: np.random.Generator, name: str, rows: int, depth: int) -> dict[str, torch.Tensor]:
-    codes = torch.from_numpy(rng.integers(-127, 128, (rows, depth), dtype=np.int8))
-    scales = torch.from_numpy(rng.uniform(0.5, 2, rows).astype(np.float32)) / (64 * depth**0.5)
-    return {f"{name}.codes": codes, f"{name}.scales": scales}
-
-
-def random_tensors(a: dict[str, Any]) -> dict[str, torch.Tensor]:
-    rng = np.random.default_rng(7)
-    heads, width = a["head_width"], a["width"]
-    gain = lambda: torch.from_numpy(rng.uniform(0.5, 2, width).astype(np.float32))  # noqa: E731
-    cosines, sines = rotary_tables(10000.0, heads, a["context"])
-    tensors = {
-        "norm": gain(),
-        "rope.cosines": cosines,
-        "rope.sines": sines,
-        "begin_token": torch.zeros(1, dtype=torch.int32),
-        "byte_tokens": torch.arange(256, dtype=torch.int32),
-        **matrix(rng, "embedding", a["vocabulary"], width),
-    }
-    for index in range(a["layers"]):
-        layer = f"layers.{index}."
-        query_key_value = (a["heads"] + 2 * a["kv_heads"]) * heads
-        tensors |= {
-            f"{layer}attention_norm": gain(),
-            f"{layer}feed_forward_norm": gain(),
-            **matrix(rng, f"{layer}query_key_value", query_key_value, width),
-            **matrix(rng, f"{layer}output", width, a["heads"] * heads),
-            **matrix(rng, f"{layer}gate_up", 2 * a["feed_forward"], width),
-            **matrix(rng, f"{layer}down", width, a["feed_forward"]),
-        }
-    return tensors
 
 
 @pytest.fixture(scope="module")
