@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <stdexcept>
-#include <thread>
 #include <torch/csrc/distributed/c10d/GroupRegistry.hpp>
 #include <utility>
 
@@ -47,8 +46,9 @@ Averager::Averager(collective::Members members, c10::intrusive_ptr<c10d::Process
     : members_(std::move(members)), owner_(std::move(owner)), codec_(std::move(codec)) {}
 
 Averager::~Averager() {
-  // A group ends only when its last collective does, which may be at its timeout: nobody waits.
-  if (!group_usable_) std::thread([group = std::move(members_.group)] {}).detach();
+  // A group ends only when its last collective does, which may be at its timeout. Nobody waits for
+  // that, and no other thread may end it while the interpreter does: it is left to the process.
+  if (!group_usable_) static_cast<void>(members_.group.release());
 }
 
 std::string Averager::prefix(std::int64_t bucket) const {
