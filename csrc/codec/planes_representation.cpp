@@ -89,7 +89,13 @@ void PlanesRepresentation::decode(serialize::DType dtype, std::span<const std::b
                                   std::span<std::byte> values) const {
   const std::size_t count = values.size() / serialize::traits(dtype).bytes;
   ByteReader reader(body);
-  std::vector<Chunk> chunks(std::min<std::uint64_t>(reader.varint(), count + 1));
+  const std::uint64_t chunk_count = reader.varint();
+  if (chunk_count > reader.rest().size() / 2) {  // two bytes of the table each, at least
+    throw PayloadError(PayloadError::Kind::kTruncated, std::to_string(chunk_count) + " chunks in " +
+                                                           std::to_string(reader.rest().size()) +
+                                                           " bytes");
+  }
+  std::vector<Chunk> chunks(chunk_count);
   std::vector<std::uint64_t> coded_bytes(chunks.size());
   std::size_t at = 0;
   for (std::size_t i = 0; i < chunks.size(); ++i) {

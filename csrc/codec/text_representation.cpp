@@ -93,7 +93,7 @@ std::vector<std::byte> TextRepresentation::encode(serialize::DType dtype,
 }
 
 std::uint64_t TextRepresentation::capacity_bytes(serialize::DType, std::uint64_t body_bytes) const {
-  return body_bytes * max_window_;  // a chunk takes a byte of the table at least
+  return body_bytes / 2 * max_window_;  // a chunk takes a byte of the table and one of code
 }
 
 void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byte> body,
@@ -121,13 +121,19 @@ void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byt
     throw PayloadError(Kind::kCorrupt, "a window of " + std::to_string(window) + " tokens");
   }
 
-  std::vector<std::uint16_t> symbols(values.size() * format.symbols_per_byte());
-  std::vector<std::uint64_t> sizes((symbols.size() + run - 1) / run);
+  const std::size_t symbol_count = values.size() * format.symbols_per_byte();
+  const std::size_t chunk_count = (symbol_count + run - 1) / run;
+  if (chunk_count > reader.rest().size() / 2) {  // a byte of the table and one of code, at least
+    throw PayloadError(Kind::kTruncated, std::to_string(chunk_count) + " chunks in " +
+                                             std::to_string(reader.rest().size()) + " bytes");
+  }
+  std::vector<std::uint64_t> sizes(chunk_count);
   for (std::uint64_t& size : sizes) size = reader.varint();
   std::vector<std::span<const std::byte>> chunks;
   for (const std::uint64_t size : sizes) chunks.push_back(reader.bytes(size));
   if (!reader.rest().empty()) throw PayloadError(Kind::kCorrupt, "bytes after the last chunk");
 
+  std::vector<std::uint16_t> symbols(symbol_count);
   const auto prior = prior_(format, window);
   for (std::size_t first = 0; first < chunks.size(); first += lanes_) {
     const std::size_t lanes = std::min(lanes_, chunks.size() - first);
