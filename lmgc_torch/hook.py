@@ -82,7 +82,8 @@ def register(
 
     Call it on every rank of DDP's process group, after wrapping the model and before the first
     backward. `options` are those of `lmgc_torch.Codec`. `timeout`: how long a bucket may wait for
-    the other ranks; by default that of DDP's process group. Like DDP's own hooks it divides by the
+    the other ranks; by default that of DDP's process group. The hook computes with as many threads
+    as torch.get_num_threads() tells when it is registered. Like DDP's own hooks it divides by the
     world size, also in `ddp.join(divide_by_initial_world_size=False)`.
 
     Raises on every rank, and registers nothing, when one of them cannot go along or ranks differ in

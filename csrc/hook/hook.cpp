@@ -1,5 +1,7 @@
 #include "hook/hook.h"
 
+#include <ATen/Parallel.h>
+
 #include <stdexcept>
 #include <utility>
 
@@ -29,7 +31,11 @@ void complete(Averager& averager, const Bucket& bucket, const FuturePtr& future,
 Hook::Hook(collective::Members members, c10::intrusive_ptr<c10d::ProcessGroup> owner,
            std::shared_ptr<const codec::Codec> codec)
     : alone_(members.world_size() == 1),
-      averager_(std::move(members), std::move(owner), std::move(codec)) {}
+      averager_(std::move(members), std::move(owner), std::move(codec)) {
+  // OpenMP counts for each thread: the worker's is that of the thread that registers the hook.
+  static_cast<void>(worker_.submit(
+      [threads = at::get_num_threads()](const std::stop_token&) { at::set_num_threads(threads); }));
+}
 
 Hook::~Hook() { close(); }
 
