@@ -31,7 +31,7 @@ lint: $(BUILT)
 	$(BIN)/mypy lmgc_torch examples benchmarks
 
 fuzz: $(INSTALLED)
-	cmake -S . -B build/fuzz -G Ninja -DPython_EXECUTABLE=$(BIN)/python -DLMGC_FUZZ=ON \
+	cmake -S . -B build/fuzz -G Ninja -DPython_EXECUTABLE=$(BIN)/python -DLMGC_FUZZ=libfuzzer \
 	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	cmake --build build/fuzz --target fuzz_payload
 	mkdir -p build/fuzz/found
@@ -63,7 +63,7 @@ $(BUILT): $(INSTALLED) $(SOURCES)
 	touch $@
 
 $(REPLAY): $(INSTALLED) $(CORE_SOURCES) CMakeLists.txt
-	cmake -S . -B build/replay -G Ninja -DPython_EXECUTABLE=$(BIN)/python -DLMGC_FUZZ=ON \
+	cmake -S . -B build/replay -G Ninja -DPython_EXECUTABLE=$(BIN)/python -DLMGC_FUZZ=replay \
 	  -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	cmake --build build/replay --target fuzz_payload
 	touch $@

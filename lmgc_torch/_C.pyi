@@ -3,7 +3,6 @@ from collections.abc import Sequence
 import torch
 from torch._C._distributed_c10d import ProcessGroup, Reducer
 
-FORMAT_VERSION: int
 SERIALIZATIONS: list[str]
 
 class PayloadError(ValueError):

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
 from ddp_hostile import register_hostile
-from ddp_training import CASES, WIDTH, Branches, Case, Mixed, bits, data, same, train
+from ddp_training import CASES, WIDTH, Branches, Case, Mixed, Special, bits, data, same, train
 
 TIMEOUT_SECONDS = 15
 Report = dict[str, Any]
@@ -75,8 +75,21 @@ def groups(rank: int) -> Report:
         everywhere = [torch.empty_like(numbers) for _ in range(3)]
         dist.all_gather(everywhere, numbers, group=three)
         report["identical"] = all(torch.equal(numbers, other) for other in everywhere)
+    report["denormals"] = averages_agree_when_one_rank_flushes_denormals(rank)
     report["errors"] = registration_errors(rank)
     return report
+
+
+def averages_agree_when_one_rank_flushes_denormals(rank: int) -> bool:
+    torch.set_flush_denormal(rank == 0)
+    ddp = wrapped(Special())
+    lmgc_torch.register(ddp)
+    step(ddp, data(rank, 0), 0)
+    torch.set_flush_denormal(False)
+    own = bits(ddp.module.weight.grad)
+    everywhere = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(everywhere, own)
+    return all(torch.equal(own, other) for other in everywhere)
 
 
 def in_rank_order(rank: int, group: dist.ProcessGroup) -> bool:

@@ -27,7 +27,7 @@ ODD = {
 def random_tensors(
     a: dict[str, Any], *, seed: int = 7, sharpness: float = 1.0
 ) -> dict[str, torch.Tensor]:
-    """Tensors by the names of lmgc_torch/model.py; scores spread in proportion to `sharpness`."""
+    """Tensors by the names of lmgc_torch/conversion.py; scores spread with `sharpness`."""
     rng = np.random.default_rng(seed)
     heads, width = a["head_width"], a["width"]
 

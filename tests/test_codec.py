@@ -35,7 +35,9 @@ def test_round_trip_at_block_boundaries(dtype: torch.dtype, count: int) -> None:
 
 def test_views_and_negated_views_are_encoded_as_they_read() -> None:
     tensor = torch.randn(40, 30)
-    for view in (tensor.t(), tensor[::2, 1:], tensor.expand(3, 40, 30)):
+    negated = torch.view_as_complex(torch.randn(50, 2)).conj().imag
+    assert negated.is_neg()
+    for view in (tensor.t(), tensor[::2, 1:], tensor.expand(3, 40, 30), negated):
         assert torch.equal(codec.decode(codec.encode(view)), view)
 
 
@@ -96,3 +98,20 @@ def test_options_are_refused_with_those_that_exist() -> None:
         lmgc_torch.Codec("paper", serialization="base64")
     with pytest.raises(ValueError, match="use 1 to 8"):
         lmgc_torch.Codec("paper", bytes_per_group=9)
+
+
+def test_tensors_without_memory_are_refused() -> None:
+    with pytest.raises(TypeError, match="clone it first"):
+        codec.encode(torch._efficientzerotensor(3))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: CUDA tensors are not tried here")
+def test_cuda_tensors_go_over_the_host() -> None:
+    tensor = torch.randn(1000)
+    payload = codec.encode(tensor.cuda())
+    assert payload.is_cuda
+    assert torch.equal(payload.cpu(), codec.encode(tensor))
+    assert torch.equal(codec.decode(payload).cpu(), tensor)
+    received = torch.empty(1000, device="cuda")
+    codec._codec.decode_into(payload, received)
+    assert torch.equal(received.cpu(), tensor)

@@ -12,7 +12,8 @@ CORPUS = TESTS / "fuzz" / "corpus"
 
 @pytest.mark.skipif(not REPLAY.exists(), reason="the fuzz target is not built; use `make test`")
 def test_corpus_replays_without_a_finding() -> None:
-    done = subprocess.run([REPLAY, CORPUS, TESTS / "golden"], capture_output=True, text=True)
+    folders = [CORPUS, TESTS / "golden"]
+    done = subprocess.run([REPLAY, *folders], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     count = sum(
         path.is_file() for folder in (CORPUS, TESTS / "golden") for path in folder.iterdir()

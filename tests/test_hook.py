@@ -53,6 +53,10 @@ def test_three_ranks_sum_in_rank_order_and_end_with_the_same_bits(grouped: Repor
     assert all(report["rank_order"] and report["identical"] for report in grouped[:3])
 
 
+def test_averages_agree_when_one_rank_flushes_denormals(grouped: Reports) -> None:
+    assert all(report["denormals"] for report in grouped)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

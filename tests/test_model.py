@@ -78,7 +78,7 @@ def test_windows_steps_lanes_threads_and_kernels_agree(small: _C.LanguageModel) 
 
 
 def test_long_windows_agree(small: _C.LanguageModel) -> None:
-    """Past kWeightBlock and kPassRows, where sums and passes are split."""
+    """Past kWeightBlock, where sums are split."""
     all_equal(small, tokens_of(small, 2, 650), [[650], [300, 1, 2, 347], [511, 2, 137]])
 
 

@@ -156,8 +156,10 @@ def test_damaged_text_payloads_raise() -> None:
 
 
 def test_the_decoder_takes_the_text_format_from_the_payload() -> None:
-    decoded = paper("hex-0x", 2, "little", 30).decode(text_payload())
+    decoded = paper("hex-0x", 2, "little", 64).decode(text_payload())
     assert torch.equal(decoded, paper().decode(text_payload()))
+    with pytest.raises(PayloadError, match="reads windows up to 59"):
+        paper(window=59).decode(text_payload())
 
 
 def test_a_window_without_room_is_refused() -> None:

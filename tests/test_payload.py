@@ -84,6 +84,17 @@ def test_sizes_are_checked_before_memory_is_taken() -> None:
         assert kind_of(with_checksum(hostile)) == "corrupt"
 
 
+def test_chunks_too_good_to_be_true_are_corrupt() -> None:
+    """No code of 65,536 symbols is shorter than that of their first 16."""
+    tensor = torch.zeros(65536, dtype=torch.uint8)
+    payload = bytes_of(tensor)
+    table = HEADER + 3  # size; then chunks, values, bytes of the code
+    assert payload[table : table + 4] == b"\x01\x80\x80\x04"
+    for coded in range(12):
+        hostile = payload[: table + 4] + bytes([coded]) + payload[table + 5 :]
+        assert kind_of(with_checksum(hostile)) == "corrupt"
+
+
 def test_the_body_is_checked_even_with_a_right_checksum() -> None:
     payload = bytes_of(sample())
     for at in range(HEADER + 2, len(payload)):

@@ -71,7 +71,6 @@ void bind(py::module_& module) {
             codec.decode_into(payload, gradient);
           },
           py::arg("payload"), py::arg("gradient"), py::call_guard<py::gil_scoped_release>());
-  module.attr("FORMAT_VERSION") = kFormatVersion;
   py::list serializations;
   for (const auto name : serialize::kSerializationNames) serializations.append(std::string(name));
   module.attr("SERIALIZATIONS") = serializations;

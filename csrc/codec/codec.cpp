@@ -93,6 +93,8 @@ at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const std::int64_
                          bool raw_fallback) const {
   TORCH_CHECK_TYPE(gradient.layout() == at::kStrided, "lmgc encode: layout ", gradient.layout(),
                    " is not supported; pass a dense tensor");
+  TORCH_CHECK_TYPE(!gradient._is_zerotensor(),
+                   "lmgc encode: a zero tensor without memory is not supported; clone it first");
   Header header = header_of(gradient);
   const std::vector<std::int64_t> parameters = checked_lengths(gradient, lengths);
   const at::Tensor host = gradient.detach().resolve_neg().to(at::kCPU).contiguous();
@@ -114,26 +116,26 @@ at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const std::int64_
 
 at::Tensor Codec::decode(const at::Tensor& payload) const {
   const at::Tensor host = host_payload(payload);
-  const Payload read = read_payload(host_bytes(host));
-  const Header& header = read.header;
+  const Payload payload_read = read(host_bytes(host));
+  const Header& header = payload_read.header;
   const std::uint64_t capacity =
       header.preset == Preset::kRaw
-          ? read.body.size()
-          : representation_->capacity_bytes(header.dtype, read.body.size());
+          ? payload_read.body.size()
+          : representation_->capacity_bytes(header.dtype, payload_read.body);
   if (header.values() > capacity / serialize::traits(header.dtype).bytes) {
     throw PayloadError(PayloadError::Kind::kCorrupt,
                        std::to_string(header.values()) + " values in " +
-                           std::to_string(read.body.size()) + " bytes");
+                           std::to_string(payload_read.body.size()) + " bytes");
   }
   const at::Tensor gradient = at::empty(header.shape, scalar_type(header.dtype));
-  decode_body(read, host_bytes(gradient));
+  decode_body(payload_read, host_bytes(gradient));
   return gradient.to(payload.device());
 }
 
 void Codec::decode_into(const at::Tensor& payload, at::Tensor& gradient) const {
   const at::Tensor host = host_payload(payload);
-  const Payload read = read_payload(host_bytes(host));
-  const Header& header = read.header;
+  const Payload payload_read = read(host_bytes(host));
+  const Header& header = payload_read.header;
   if (header.dtype != payload_dtype(gradient.scalar_type())) {
     throw PayloadError(PayloadError::Kind::kDType,
                        std::string(serialize::traits(header.dtype).name) +
@@ -147,12 +149,23 @@ void Codec::decode_into(const at::Tensor& payload, at::Tensor& gradient) const {
   TORCH_CHECK_VALUE(gradient.is_contiguous(),
                     "lmgc decode: the receiving tensor is not contiguous");
   if (gradient.device().is_cpu()) {
-    decode_body(read, host_bytes(gradient));
+    decode_body(payload_read, host_bytes(gradient));
   } else {
     const at::Tensor staged = at::empty_like(gradient, at::TensorOptions(at::kCPU));
-    decode_body(read, host_bytes(staged));
+    decode_body(payload_read, host_bytes(staged));
     gradient.copy_(staged);
   }
+}
+
+Payload Codec::read(std::span<const std::byte> bytes) const {
+  Payload payload = read_payload(bytes);
+  const Preset preset = payload.header.preset;
+  if (preset != Preset::kRaw && preset != representation_->preset()) {
+    throw PayloadError(PayloadError::Kind::kPreset, std::string("written by preset ") +
+                                                        preset_name(preset) + ", this codec is " +
+                                                        preset_name(representation_->preset()));
+  }
+  return payload;
 }
 
 void Codec::decode_body(const Payload& payload, std::span<std::byte> values) const {
@@ -164,10 +177,6 @@ void Codec::decode_body(const Payload& payload, std::span<std::byte> values) con
                              std::to_string(values.size()) + " bytes of values");
     }
     std::copy(payload.body.begin(), payload.body.end(), values.begin());
-  } else if (header.preset != representation_->preset()) {
-    throw PayloadError(PayloadError::Kind::kPreset,
-                       std::string("written by preset ") + preset_name(header.preset) +
-                           ", this codec is " + preset_name(representation_->preset()));
   } else {
     representation_->decode(header.dtype, payload.body, values);
   }

@@ -39,6 +39,8 @@ class Codec {
   void decode_into(const at::Tensor& payload, at::Tensor& gradient) const;
 
  private:
+  /// Throws PayloadError, also for another preset's.
+  [[nodiscard]] Payload read(std::span<const std::byte> bytes) const;
   void decode_body(const Payload& payload, std::span<std::byte> values) const;
 
   std::shared_ptr<const Representation> representation_;

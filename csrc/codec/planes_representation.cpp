@@ -1,7 +1,6 @@
 #include "codec/planes_representation.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "codec/byte_stream.h"
 #include "codec/payload_error.h"
@@ -40,6 +39,42 @@ std::vector<Chunk> plan(std::span<const std::int64_t> lengths) {
   return chunks;
 }
 
+struct Table {
+  std::vector<Chunk> chunks;  ///< without their codes
+  std::vector<std::uint64_t> coded_bytes;
+  std::size_t values = 0;
+};
+
+/// Fewest bytes of a chunk's code: its first 16 symbols have equal frequencies, and all of the code
+/// but its last 4 bytes is written whatever they are.
+std::size_t least_coded_bytes(serialize::DType dtype, std::size_t values) {
+  const auto symbol_bits = static_cast<std::size_t>(serialize::traits(dtype).symbol_bits);
+  return values < 16 ? 1 : 2 * symbol_bits - 4;
+}
+
+Table read_table(serialize::DType dtype, ByteReader& reader) {
+  Table table;
+  const std::uint64_t count = reader.varint();
+  if (count > reader.rest().size() / 2) {  // two bytes each, at least
+    throw PayloadError(
+        PayloadError::Kind::kTruncated,
+        std::to_string(count) + " chunks in " + std::to_string(reader.rest().size()) + " bytes");
+  }
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint64_t values = reader.varint();
+    const std::uint64_t coded_bytes = reader.varint();
+    if (values == 0 || values > kMaxChunkValues || coded_bytes < least_coded_bytes(dtype, values)) {
+      throw PayloadError(PayloadError::Kind::kCorrupt, "chunk " + std::to_string(i) + " of " +
+                                                           std::to_string(values) + " values in " +
+                                                           std::to_string(coded_bytes) + " bytes");
+    }
+    table.chunks.push_back({table.values, values, {}});
+    table.coded_bytes.push_back(coded_bytes);
+    table.values += values;
+  }
+  return table;
+}
+
 }  // namespace
 
 std::vector<std::byte> PlanesRepresentation::encode(serialize::DType dtype,
@@ -76,40 +111,20 @@ std::vector<std::byte> PlanesRepresentation::encode(serialize::DType dtype,
 }
 
 std::uint64_t PlanesRepresentation::capacity_bytes(serialize::DType dtype,
-                                                   std::uint64_t body_bytes) const {
-  const auto& traits = serialize::traits(dtype);
-  const std::uint64_t by_chunks = body_bytes / 2 * kMaxChunkValues;  // two table bytes each
-  const std::uint64_t by_raw = traits.raw_bits == 0
-                                   ? std::numeric_limits<std::uint64_t>::max()
-                                   : body_bytes * 8 / static_cast<std::uint64_t>(traits.raw_bits);
-  return std::min(by_chunks, by_raw) * traits.bytes;
+                                                   std::span<const std::byte> body) const {
+  ByteReader reader(body);
+  const Table table = read_table(dtype, reader);
+  return std::uint64_t{table.values} * serialize::traits(dtype).bytes;
 }
 
 void PlanesRepresentation::decode(serialize::DType dtype, std::span<const std::byte> body,
                                   std::span<std::byte> values) const {
   const std::size_t count = values.size() / serialize::traits(dtype).bytes;
   ByteReader reader(body);
-  const std::uint64_t chunk_count = reader.varint();
-  if (chunk_count > reader.rest().size() / 2) {  // two bytes of the table each, at least
-    throw PayloadError(PayloadError::Kind::kTruncated, std::to_string(chunk_count) + " chunks in " +
-                                                           std::to_string(reader.rest().size()) +
-                                                           " bytes");
-  }
-  std::vector<Chunk> chunks(chunk_count);
-  std::vector<std::uint64_t> coded_bytes(chunks.size());
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
-    const std::uint64_t length = reader.varint();
-    coded_bytes[i] = reader.varint();
-    if (length == 0 || length > std::min(kMaxChunkValues, count - at)) {
-      throw PayloadError(PayloadError::Kind::kCorrupt, "chunk " + std::to_string(i) + " of " +
-                                                           std::to_string(length) + " values");
-    }
-    chunks[i] = {at, length, {}};
-    at += length;
-  }
-  if (at != count) {
-    throw PayloadError(PayloadError::Kind::kCorrupt, "chunks hold " + std::to_string(at) + " of " +
+  auto [chunks, coded_bytes, values_in_table] = read_table(dtype, reader);
+  if (values_in_table != count) {
+    throw PayloadError(PayloadError::Kind::kCorrupt, "chunks hold " +
+                                                         std::to_string(values_in_table) + " of " +
                                                          std::to_string(count) + " values");
   }
   const auto raw = reader.bytes(serialize::raw_plane_bytes(dtype, count));

@@ -13,7 +13,7 @@ class PlanesRepresentation final : public Representation {
                                               std::span<const std::byte> values,
                                               std::span<const std::int64_t> lengths) const override;
   [[nodiscard]] std::uint64_t capacity_bytes(serialize::DType dtype,
-                                             std::uint64_t body_bytes) const override;
+                                             std::span<const std::byte> body) const override;
   void decode(serialize::DType dtype, std::span<const std::byte> body,
               std::span<std::byte> values) const override;
 };

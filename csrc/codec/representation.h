@@ -24,10 +24,10 @@ class Representation {
       serialize::DType dtype, std::span<const std::byte> values,
       std::span<const std::int64_t> lengths) const = 0;
 
-  /// Most bytes of values that a body of `body_bytes` can hold: what a decoder checks before it
-  /// allocates.
+  /// Most bytes of values that `body` can hold: what a decoder checks before it allocates. Throws
+  /// PayloadError.
   [[nodiscard]] virtual std::uint64_t capacity_bytes(serialize::DType dtype,
-                                                     std::uint64_t body_bytes) const = 0;
+                                                     std::span<const std::byte> body) const = 0;
 
   /// Fills `values` from `body`. Throws PayloadError; any bytes end in values or in that error.
   virtual void decode(serialize::DType dtype, std::span<const std::byte> body,

@@ -53,7 +53,6 @@ TextRepresentation::TextRepresentation(const TextFormat& format, std::size_t win
                                        const Fingerprint& fingerprint, PriorFactory prior)
     : format_(format),
       window_(window),
-      max_window_(max_window),
       lanes_(lanes),
       fingerprint_(fingerprint),
       prior_(std::move(prior)) {
@@ -92,8 +91,9 @@ std::vector<std::byte> TextRepresentation::encode(serialize::DType dtype,
   return std::move(body.written());
 }
 
-std::uint64_t TextRepresentation::capacity_bytes(serialize::DType, std::uint64_t body_bytes) const {
-  return body_bytes / 2 * max_window_;  // a chunk takes a byte of the table and one of code
+std::uint64_t TextRepresentation::capacity_bytes(serialize::DType,
+                                                 std::span<const std::byte> body) const {
+  return body.size() / 2 * window_;  // a chunk takes a byte of the table and one of code
 }
 
 void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byte> body,
@@ -116,9 +116,11 @@ void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byt
   }
   const TextFormat format{static_cast<serialize::Serialization>(serialization), bytes_per_group,
                           static_cast<serialize::ByteOrder>(byte_order)};
-  const std::size_t run = window <= max_window_ ? format.symbols_per_window(window) : 0;
+  const std::size_t run = window <= window_ ? format.symbols_per_window(window) : 0;
   if (run == 0) {
-    throw PayloadError(Kind::kCorrupt, "a window of " + std::to_string(window) + " tokens");
+    throw PayloadError(Kind::kCorrupt, "a window of " + std::to_string(window) +
+                                           " tokens; this codec reads windows up to " +
+                                           std::to_string(window_));
   }
 
   const std::size_t symbol_count = values.size() * format.symbols_per_byte();

@@ -19,8 +19,9 @@ class TextRepresentation final : public Representation {
   using PriorFactory = std::function<std::unique_ptr<prior::Prior>(const serialize::TextFormat&,
                                                                    std::size_t window)>;
 
-  /// `window`, tokens a chunk with the one that opens it; at most `max_window`. `lanes`: chunks
-  /// decoded in lockstep. Throws std::invalid_argument for a window in which no group fits.
+  /// `window`: tokens a chunk with the one that opens it, at most `max_window`; decoded payloads
+  /// may have shorter ones. `lanes`: chunks decoded in lockstep. Throws std::invalid_argument for a
+  /// window in which no group fits.
   TextRepresentation(const serialize::TextFormat& format, std::size_t window,
                      std::size_t max_window, std::size_t lanes, const Fingerprint& fingerprint,
                      PriorFactory prior);
@@ -30,13 +31,13 @@ class TextRepresentation final : public Representation {
                                               std::span<const std::byte> values,
                                               std::span<const std::int64_t> lengths) const override;
   [[nodiscard]] std::uint64_t capacity_bytes(serialize::DType dtype,
-                                             std::uint64_t body_bytes) const override;
+                                             std::span<const std::byte> body) const override;
   void decode(serialize::DType dtype, std::span<const std::byte> body,
               std::span<std::byte> values) const override;
 
  private:
   serialize::TextFormat format_;
-  std::size_t window_, max_window_, lanes_;
+  std::size_t window_, lanes_;
   Fingerprint fingerprint_;
   PriorFactory prior_;
 };

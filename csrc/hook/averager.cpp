@@ -9,6 +9,10 @@
 #include <utility>
 
 namespace lmgc::hook {
+
+static_assert(collective::kMaxOverheadBytes == codec::kMaxOverheadBytes,
+              "peers accept what a codec may send");
+
 namespace {
 
 /// Adds the time of its life to `seconds`.
@@ -74,6 +78,7 @@ at::Tensor Averager::reduce(const Bucket& bucket, const std::stop_token& stop) {
     const Stopwatch stopwatch(counters.encode_seconds);
     own = contribution(bucket);
   }
+  if (stop.stop_requested()) throw std::runtime_error("closed while it was encoded");
   collective::Gathered gathered;
   {
     const Stopwatch stopwatch(counters.wire_seconds);

@@ -1,5 +1,7 @@
 #include "hook/worker.h"
 
+#include <ATen/Context.h>
+
 #include <utility>
 
 namespace lmgc::hook {
@@ -28,6 +30,8 @@ void Worker::stop() {
 }
 
 void Worker::run(const std::stop_token& stop) {
+  // A thread inherits its creator's mode, which is not the same on every rank; averages must be.
+  at::globalContext().setFlushDenormal(false);
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, stop, [this] { return !jobs_.empty(); });

@@ -5,6 +5,10 @@
 
 #include "host_device.h"
 
+#ifdef __FAST_MATH__
+#error "lmgc_torch: -ffast-math changes bits (law 2); take it out of the compiler's flags"
+#endif
+
 /// The model's arithmetic on single numbers: IEEE +, -, x, / on float and double, and integers.
 /// What spans several numbers (maxima, sums) is an integer reduction, so order never matters.
 ///

@@ -2,7 +2,7 @@
 
 #include "model/row_loops.h"
 
-/// The reference: plain loops, no flags beyond the build's.
+/// The reference: plain loops, for any processor.
 namespace lmgc::model {
 namespace {
 

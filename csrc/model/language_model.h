@@ -32,9 +32,9 @@ class KeyValueCache;
 /// given.
 class LanguageModel {
  public:
-  /// `weights`: the tensors that lmgc_torch/model.py writes, by name (its docstring gives names,
-  /// shapes and dtypes). Throws c10::ValueError naming a tensor that is missing or has another
-  /// shape.
+  /// `weights`: the tensors that lmgc_torch/conversion.py writes, by name (its docstring gives
+  /// names, shapes and dtypes). Throws c10::ValueError naming a tensor that is missing or has
+  /// another shape.
   LanguageModel(const Architecture& architecture,
                 const std::unordered_map<std::string, at::Tensor>& weights,
                 const Fingerprint& fingerprint);
