@@ -121,14 +121,16 @@ void PlanesRepresentation::decode(serialize::DType dtype, std::span<const std::b
                                   std::span<std::byte> values) const {
   const std::size_t count = values.size() / serialize::traits(dtype).bytes;
   ByteReader reader(body);
-  auto [chunks, coded_bytes, values_in_table] = read_table(dtype, reader);
-  if (values_in_table != count) {
-    throw PayloadError(PayloadError::Kind::kCorrupt, "chunks hold " +
-                                                         std::to_string(values_in_table) + " of " +
-                                                         std::to_string(count) + " values");
+  Table table = read_table(dtype, reader);
+  std::vector<Chunk>& chunks = table.chunks;
+  if (table.values != count) {
+    throw PayloadError(
+        PayloadError::Kind::kCorrupt,
+        "chunks hold " + std::to_string(table.values) + " of " + std::to_string(count) + " values");
   }
   const auto raw = reader.bytes(serialize::raw_plane_bytes(dtype, count));
-  for (std::size_t i = 0; i < chunks.size(); ++i) chunks[i].coded = reader.bytes(coded_bytes[i]);
+  for (std::size_t i = 0; i < chunks.size(); ++i)
+    chunks[i].coded = reader.bytes(table.coded_bytes[i]);
   if (!reader.rest().empty()) {
     throw PayloadError(PayloadError::Kind::kCorrupt, "bytes after the last chunk");
   }
