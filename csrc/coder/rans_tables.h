@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace lmgc::coder {
+
+inline constexpr int kRansTotalBits = 12;
+/// Sum of the frequencies of every table.
+inline constexpr std::uint32_t kRansTotal = std::uint32_t{1} << kRansTotalBits;
+inline constexpr std::size_t kRansMaxAlphabet = 256;
+inline constexpr std::size_t kRansMaxContexts = 4096;
+
+/// Frequencies [alphabet] with sum kRansTotal in proportion to `counts`, at least 1 where a count
+/// is not 0 (Webster's apportionment: each unit goes to the largest count / (2 * frequency + 1),
+/// the first of equals). Without any count, all symbols count alike. Requires 1 to kRansMaxAlphabet
+/// counts below 2^32, or throws std::invalid_argument.
+[[nodiscard]] std::vector<std::uint16_t> rans_frequencies(std::span<const std::uint32_t> counts);
+
+/// What coding reads, by index: context * stride + symbol, or context * kRansGuesses + slot >>
+/// kRansGuessShift.
+struct RansView {
+  const std::uint64_t* encoder;  ///< RansEncoderEntry's bits
+  const std::uint32_t* decoder;  ///< frequency << 16 | cumulative
+  const std::uint8_t* guesses;   ///< the symbol of the first of the guess's slots
+  std::uint32_t stride;
+};
+
+/// Slots (states modulo kRansTotal) that share a guess.
+inline constexpr int kRansGuessShift = 3;
+inline constexpr std::size_t kRansGuesses = kRansTotal >> kRansGuessShift;
+
+/// Static frequency tables over one alphabet, one for each context, ready to code with. Immutable.
+class RansTables {
+ public:
+  /// `frequencies` [contexts][alphabet], each row with sum kRansTotal; symbols of frequency 0
+  /// cannot be encoded. Throws std::invalid_argument for other rows or sizes.
+  RansTables(std::span<const std::uint16_t> frequencies, std::size_t alphabet);
+
+  [[nodiscard]] std::size_t contexts() const { return contexts_; }
+  [[nodiscard]] std::size_t alphabet() const { return alphabet_; }
+  [[nodiscard]] RansView view() const {
+    return {encoder_.data(), decoder_.data(), guesses_.data(), stride_};
+  }
+
+ private:
+  std::size_t alphabet_;
+  std::size_t contexts_;
+  std::uint32_t stride_;
+  std::vector<std::uint64_t> encoder_;
+  std::vector<std::uint32_t> decoder_;
+  std::vector<std::uint8_t> guesses_;
+};
+
+}  // namespace lmgc::coder
