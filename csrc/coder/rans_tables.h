@@ -19,18 +19,17 @@ inline constexpr std::size_t kRansMaxContexts = 4096;
 /// counts below 2^32, or throws std::invalid_argument.
 [[nodiscard]] std::vector<std::uint16_t> rans_frequencies(std::span<const std::uint32_t> counts);
 
-/// What coding reads, by index: context * stride + symbol, or context * kRansGuesses + slot >>
-/// kRansGuessShift.
-struct RansView {
-  const std::uint64_t* encoder;  ///< RansEncoderEntry's bits
-  const std::uint32_t* decoder;  ///< frequency << 16 | cumulative
-  const std::uint8_t* guesses;   ///< the symbol of the first of the guess's slots
-  std::uint32_t stride;
-};
-
 /// Slots (states modulo kRansTotal) that share a guess.
 inline constexpr int kRansGuessShift = 3;
 inline constexpr std::size_t kRansGuesses = kRansTotal >> kRansGuessShift;
+
+/// What coding reads. Symbols of frequency 0 have no place; the others' places are counted in order.
+struct RansView {
+  const std::uint64_t* encoder;  ///< [context * stride + symbol]: rans_encoder_entry
+  const std::uint32_t* decoder;  ///< [context * stride + place]: rans_decoder_entry
+  const std::uint8_t* guesses;   ///< [context * kRansGuesses + guess]: its first slot's place
+  std::uint32_t stride;
+};
 
 /// Static frequency tables over one alphabet, one for each context, ready to code with. Immutable.
 class RansTables {
@@ -46,12 +45,14 @@ class RansTables {
   }
 
  private:
+  void add(std::size_t context, std::span<const std::uint16_t> frequencies);
+
   std::size_t alphabet_;
   std::size_t contexts_;
   std::uint32_t stride_;
   std::vector<std::uint64_t> encoder_;
   std::vector<std::uint32_t> decoder_;
-  std::vector<std::uint8_t> guesses_;
+  std::vector<std::uint8_t> guesses_;  // and 3 bytes, since they are gathered by fours
 };
 
 }  // namespace lmgc::coder
