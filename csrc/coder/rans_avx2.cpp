@@ -62,43 +62,89 @@ struct Decoded {
   __m256i symbol;
 };
 
-__m256i decoder_entries(const RansView& tables, __m256i index) {
-  return _mm256_i32gather_epi32(reinterpret_cast<const int*>(tables.decoder), index, 4);
+/// Low and high dwords of 8 qwords.
+struct Pairs {
+  __m256i low;
+  __m256i high;
+};
+
+/// Lanes 0 1 4 5 and 2 3 6 7.
+Pairs unzip(__m256d a, __m256d b) {
+  const __m256 first = _mm256_castpd_ps(a);
+  const __m256 second = _mm256_castpd_ps(b);
+  return {_mm256_castps_si256(_mm256_shuffle_ps(first, second, 0x88)),
+          _mm256_castps_si256(_mm256_shuffle_ps(first, second, 0xDD))};
+}
+
+__m256i frequency_less_1(__m256i entry) {
+  return _mm256_and_si256(_mm256_srli_epi32(entry, kRansTotalBits),
+                          _mm256_set1_epi32(kRansTotal - 1));
+}
+
+/// Slots counted from the entry's first.
+__m256i slots_in(__m256i entry, __m256i slot) {
+  return _mm256_sub_epi32(slot, _mm256_and_si256(entry, _mm256_set1_epi32(kRansTotal - 1)));
+}
+
+/// The entries of each lane's guess and those next to them. Plain loads: Zen's gathers are slower.
+Pairs guessed_entries(const RansView& tables, __m256i rows, __m256i guesses) {
+  alignas(32) std::uint32_t row[kWidth];
+  alignas(32) std::uint32_t guess[kWidth];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(row), rows);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(guess), guesses);
+  const auto pair = [&](std::size_t lane) {
+    return reinterpret_cast<const double*>(tables.decoder + row[lane] +
+                                           tables.guesses[guess[lane]]);
+  };
+  const auto two = [&](std::size_t lane) {
+    return _mm_loadh_pd(_mm_load_sd(pair(lane)), pair(lane + 1));
+  };
+  return unzip(_mm256_set_m128d(two(4), two(0)), _mm256_set_m128d(two(6), two(2)));
+}
+
+/// Finds, one by one, entries that lie further from their guesses.
+[[gnu::noinline]] __m256i searched_entries(const RansView& tables, __m256i rows, __m256i guesses,
+                                           __m256i slots) {
+  alignas(32) std::uint32_t row[kWidth];
+  alignas(32) std::uint32_t guess[kWidth];
+  alignas(32) std::uint32_t slot[kWidth];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(row), rows);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(guess), guesses);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(slot), slots);
+  for (std::size_t lane = 0; lane < kWidth; ++lane) {
+    row[lane] = *find_entry(tables.decoder + row[lane] + tables.guesses[guess[lane]], slot[lane]);
+  }
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(row));
 }
 
 /// One symbol of each lane, before its state takes a word.
-Decoded decode_lanes(const RansView& tables, __m256i stride, __m256i state, __m256i context) {
-  const __m256i low = _mm256_set1_epi32(kRansTotal - 1);
-  const __m256i slot = _mm256_and_si256(state, low);
-  const __m256i guess_index =
+[[gnu::always_inline]] inline Decoded decode_lanes(const RansView& tables, __m256i stride,
+                                                   __m256i state, __m256i context) {
+  const __m256i slot = _mm256_and_si256(state, _mm256_set1_epi32(kRansTotal - 1));
+  const __m256i guess =
       _mm256_add_epi32(_mm256_slli_epi32(context, kRansTotalBits - kRansGuessShift),
                        _mm256_srli_epi32(slot, kRansGuessShift));
-  const __m256i guess = _mm256_and_si256(
-      _mm256_i32gather_epi32(reinterpret_cast<const int*>(tables.guesses), guess_index, 1),
-      _mm256_set1_epi32(255));
-  __m256i index = _mm256_add_epi32(_mm256_mullo_epi32(context, stride), guess);
-  __m256i entry = decoder_entries(tables, index);
-  for (;;) {
-    const __m256i rest = _mm256_sub_epi32(slot, _mm256_and_si256(entry, low));
-    const __m256i frequency_less_1 = _mm256_and_si256(_mm256_srli_epi32(entry, kRansTotalBits), low);
-    const __m256i beyond = _mm256_cmpgt_epi32(rest, frequency_less_1);
-    if (__builtin_expect(_mm256_testz_si256(beyond, beyond) != 0, 1)) {
-      const __m256i high = _mm256_srli_epi32(state, kRansTotalBits);
-      const __m256i product = _mm256_add_epi32(_mm256_mullo_epi32(frequency_less_1, high), high);
-      return {_mm256_add_epi32(product, rest), _mm256_srli_epi32(entry, 2 * kRansTotalBits)};
-    }
-    index = _mm256_sub_epi32(index, beyond);
-    entry = decoder_entries(tables, index);
+  const __m256i row = _mm256_mullo_epi32(context, stride);
+  const Pairs entries = guessed_entries(tables, row, guess);
+  const __m256i next =
+      _mm256_cmpgt_epi32(slots_in(entries.low, slot), frequency_less_1(entries.low));
+  __m256i entry = _mm256_blendv_epi8(entries.low, entries.high, next);
+  const __m256i beyond = _mm256_cmpgt_epi32(slots_in(entry, slot), frequency_less_1(entry));
+  if (_mm256_testz_si256(beyond, beyond) == 0) [[unlikely]] {
+    entry = searched_entries(tables, row, guess, slot);
   }
+  const __m256i high = _mm256_srli_epi32(state, kRansTotalBits);
+  const __m256i product = _mm256_add_epi32(_mm256_mullo_epi32(frequency_less_1(entry), high), high);
+  return {_mm256_add_epi32(product, slots_in(entry, slot)),
+          _mm256_srli_epi32(entry, 2 * kRansTotalBits)};
 }
 
 /// Gives a word to each lane whose state is too low.
-__m256i refill(__m256i state, const std::byte*& at) {
-  const __m256i needs =
-      _mm256_cmpeq_epi32(_mm256_srli_epi32(state, 16), _mm256_setzero_si256());
+[[gnu::always_inline]] inline __m256i refill(__m256i state, const std::byte*& at) {
+  const __m256i needs = _mm256_cmpeq_epi32(_mm256_srli_epi32(state, 16), _mm256_setzero_si256());
   const int mask = mask_of(needs);
-  const __m256i words = _mm256_permutevar8x32_epi32(_mm256_cvtepu16_epi32(load_128(at)),
-                                                    permutation(kSpread, mask));
+  const __m256i words =
+      _mm256_permutevar8x32_epi32(_mm256_cvtepu16_epi32(load_128(at)), permutation(kSpread, mask));
   at += 2 * std::popcount(static_cast<unsigned>(mask));
   const __m256i filled = _mm256_or_si256(_mm256_slli_epi32(state, 16), words);
   return _mm256_blendv_epi8(state, filled, needs);
@@ -139,21 +185,13 @@ const std::byte* decode_vectors(const RansView& tables, const std::uint16_t* con
   return decode_steps(tables, contexts, symbols, i, count, states, kLanes, at, end);
 }
 
-/// Entries of lanes 0-3 and 4-7 by index; both halves of the bits of all of them.
-struct Entries {
-  __m256i multiplier;
-  __m256i high;
-};
-
-Entries encoder_entries(const RansView& tables, __m256i index) {
+/// Multipliers, and what else the entries hold.
+Pairs encoder_entries(const RansView& tables, __m256i index) {
   const auto* base = reinterpret_cast<const long long*>(tables.encoder);
-  const __m256i paired = _mm256_permute4x64_epi64(index, 0xD8);  // lanes 0 1 4 5, 2 3 6 7
-  const __m256 a =
-      _mm256_castsi256_ps(_mm256_i32gather_epi64(base, _mm256_castsi256_si128(paired), 8));
-  const __m256 b =
-      _mm256_castsi256_ps(_mm256_i32gather_epi64(base, _mm256_extracti128_si256(paired, 1), 8));
-  return {_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)),
-          _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD))};
+  const __m256i paired = _mm256_permute4x64_epi64(index, 0xD8);
+  const __m256i a = _mm256_i32gather_epi64(base, _mm256_castsi256_si128(paired), 8);
+  const __m256i b = _mm256_i32gather_epi64(base, _mm256_extracti128_si256(paired, 1), 8);
+  return unzip(_mm256_castsi256_pd(a), _mm256_castsi256_pd(b));
 }
 
 /// (a * b) >> 32 of each lane.
@@ -164,7 +202,8 @@ __m256i multiply_high(__m256i a, __m256i b) {
 }
 
 /// One symbol of each lane, whose words go before `at`.
-__m256i encode_lanes(const Entries& entries, __m256i state, std::byte*& at) {
+[[gnu::always_inline]] inline __m256i encode_lanes(const Pairs& entries, __m256i state,
+                                                   std::byte*& at) {
   const __m256i low = _mm256_set1_epi32(kRansTotal - 1);
   const __m256i complement = _mm256_and_si256(_mm256_srli_epi32(entries.high, kRansTotalBits), low);
   const __m256i cumulative = _mm256_and_si256(entries.high, low);
@@ -180,9 +219,10 @@ __m256i encode_lanes(const Entries& entries, __m256i state, std::byte*& at) {
   state = _mm256_blendv_epi8(state, _mm256_srli_epi32(state, 16), full);
 
   const __m256i addend = _mm256_srli_epi32(entries.high, 28);
-  const __m256i shift = _mm256_and_si256(_mm256_srli_epi32(entries.high, 24), _mm256_set1_epi32(15));
-  const __m256i quotient = _mm256_srlv_epi32(
-      multiply_high(_mm256_add_epi32(state, addend), entries.multiplier), shift);
+  const __m256i shift =
+      _mm256_and_si256(_mm256_srli_epi32(entries.high, 24), _mm256_set1_epi32(15));
+  const __m256i quotient =
+      _mm256_srlv_epi32(multiply_high(_mm256_add_epi32(state, addend), entries.low), shift);
   return _mm256_add_epi32(_mm256_add_epi32(state, cumulative),
                           _mm256_mullo_epi32(quotient, complement));
 }
@@ -205,12 +245,12 @@ std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
 #pragma GCC unroll 4
     for (int v = kVectors - 1; v >= 0; --v) {
       const std::size_t first = i - kLanes + static_cast<std::size_t>(v) * kWidth;
-      const __m256i symbol = _mm256_cvtepu8_epi32(
-          _mm_loadl_epi64(reinterpret_cast<const __m128i*>(symbols + first)));
-      const __m256i index = _mm256_add_epi32(
-          _mm256_mullo_epi32(contexts_of(contexts + first), stride), symbol);
-      const Entries entries = encoder_entries(tables, index);
-      all = _mm256_and_si256(all, entries.multiplier);
+      const __m256i symbol =
+          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(symbols + first)));
+      const __m256i index =
+          _mm256_add_epi32(_mm256_mullo_epi32(contexts_of(contexts + first), stride), symbol);
+      const Pairs entries = encoder_entries(tables, index);
+      all = _mm256_and_si256(all, entries.low);
       state[v] = encode_lanes(entries, state[v], at);
     }
   }

@@ -8,8 +8,8 @@
 
 /// A chunk: the states of its lanes as uint32, then words of 16 bits, all little-endian. Symbol i
 /// of a block belongs to lane i modulo the lanes. A step takes one symbol from each lane (the last
-/// of a block from the first few), then each lane whose state fell below kRansLowest takes one word,
-/// in order of lanes. At the end all states are kRansLowest. Encoding runs backwards.
+/// of a block from the first few), then each lane whose state fell below kRansLowest takes one
+/// word, in order of lanes. At the end all states are kRansLowest. Encoding runs backwards.
 namespace lmgc::coder {
 
 /// Bytes that `encode` may overwrite below what it returns.

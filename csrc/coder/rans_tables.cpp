@@ -1,6 +1,8 @@
 #include "coder/rans_tables.h"
 
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -39,8 +41,8 @@ std::vector<std::uint16_t> rans_frequencies(std::span<const std::uint32_t> count
   std::uint64_t given = 0;
   for (std::size_t i = 0; i < shares.size(); ++i) {
     if (shares[i] == 0) continue;
-    frequencies[i] = static_cast<std::uint16_t>(
-        std::max<std::uint64_t>(shares[i] * kRansTotal / sum, 1));
+    frequencies[i] =
+        static_cast<std::uint16_t>(std::max<std::uint64_t>(shares[i] * kRansTotal / sum, 1));
     given += frequencies[i];
   }
   for (; given < kRansTotal; ++given) {
@@ -77,7 +79,7 @@ RansTables::RansTables(std::span<const std::uint16_t> frequencies, std::size_t a
   }
   stride_ = padded_stride(alphabet);
   encoder_.resize(contexts_ * stride_);
-  decoder_.resize(contexts_ * stride_);
+  decoder_.resize(contexts_ * stride_ + 1);
   guesses_.resize(contexts_ * kRansGuesses + 3);
   for (std::size_t context = 0; context < contexts_; ++context) {
     add(context, frequencies.subspan(context * alphabet, alphabet));
@@ -90,24 +92,28 @@ void RansTables::add(std::size_t context, std::span<const std::uint16_t> frequen
   if (sum != kRansTotal) {
     throw std::invalid_argument("lmgc::coder: table " + std::to_string(context) +
                                 " has total frequency " + std::to_string(sum) + ", expected " +
-                                std::to_string(kRansTotal) + "; rans_frequencies normalises counts");
+                                std::to_string(kRansTotal) +
+                                "; rans_frequencies normalises counts");
   }
   std::uint64_t* encoder = encoder_.data() + context * stride_;
   std::uint32_t* decoder = decoder_.data() + context * stride_;
   std::uint8_t* guesses = guesses_.data() + context * kRansGuesses;
+  std::array<std::uint16_t, kRansMaxAlphabet> order;
+  const auto places = std::span(order).first(frequencies.size());
+  std::iota(places.begin(), places.end(), std::uint16_t{0});
+  std::ranges::stable_sort(places, std::greater{}, [&](std::uint16_t i) { return frequencies[i]; });
   std::uint32_t cumulative = 0;
-  std::uint32_t place = 0;
   std::uint32_t guess = 0;
-  for (std::uint32_t symbol = 0; symbol < frequencies.size(); ++symbol) {
+  for (std::uint32_t place = 0; place < places.size(); ++place) {
+    const std::uint32_t symbol = places[place];
     const std::uint32_t frequency = frequencies[symbol];
-    if (frequency == 0) continue;
+    if (frequency == 0) break;
     encoder[symbol] = rans_encoder_entry(frequency, cumulative);
     decoder[place] = rans_decoder_entry(symbol, frequency, cumulative);
     cumulative += frequency;
     while (guess < kRansGuesses && guess << kRansGuessShift < cumulative) {
       guesses[guess++] = static_cast<std::uint8_t>(place);
     }
-    ++place;
   }
 }
 

@@ -20,10 +20,11 @@ inline constexpr std::size_t kRansMaxContexts = 4096;
 [[nodiscard]] std::vector<std::uint16_t> rans_frequencies(std::span<const std::uint32_t> counts);
 
 /// Slots (states modulo kRansTotal) that share a guess.
-inline constexpr int kRansGuessShift = 3;
+inline constexpr int kRansGuessShift = 4;
 inline constexpr std::size_t kRansGuesses = kRansTotal >> kRansGuessShift;
 
-/// What coding reads. Symbols of frequency 0 have no place; the others' places are counted in order.
+/// What coding reads. Symbols that occur have places, the most frequent
+/// first and equals in order: cumulative frequencies count in that order.
 struct RansView {
   const std::uint64_t* encoder;  ///< [context * stride + symbol]: rans_encoder_entry
   const std::uint32_t* decoder;  ///< [context * stride + place]: rans_decoder_entry
@@ -51,8 +52,8 @@ class RansTables {
   std::size_t contexts_;
   std::uint32_t stride_;
   std::vector<std::uint64_t> encoder_;
-  std::vector<std::uint32_t> decoder_;
-  std::vector<std::uint8_t> guesses_;  // and 3 bytes, since they are gathered by fours
+  std::vector<std::uint32_t> decoder_;  // and one more, since neighbours are read in pairs
+  std::vector<std::uint8_t> guesses_;   // and 3 bytes, since they are gathered by fours
 };
 
 }  // namespace lmgc::coder
