@@ -155,7 +155,7 @@ const std::byte* decode_vectors(const RansView& tables, const std::uint16_t* con
                                 std::uint8_t* symbols, std::size_t count, std::uint32_t* states,
                                 const std::byte* at, const std::byte* end) {
   constexpr std::size_t kLanes = kVectors * kWidth;
-  constexpr std::ptrdiff_t kSafeBytes = 2 * kLanes + kLoadBytes;
+  constexpr std::ptrdiff_t kSafeBytes = 2 * kLanes;
   const __m256i stride = _mm256_set1_epi32(static_cast<int>(tables.stride));
   __m256i state[kVectors];
   for (int v = 0; v < kVectors; ++v) {

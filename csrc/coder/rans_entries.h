@@ -9,7 +9,7 @@
 /// Packed entries of the tables, one layout for every instruction set and device.
 namespace lmgc::coder {
 
-/// States lie in [kRansLowest, 2^32) between symbols.
+/// States lie in [kRansLowest, 2^32) between symbols; one below takes a word of 16 bits.
 inline constexpr std::uint32_t kRansLowest = std::uint32_t{1} << 16;
 
 /// state / frequency as (state + addend) * multiplier >> (32 + shift), exact for states that the

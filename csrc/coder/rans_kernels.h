@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "coder/rans_tables.h"
@@ -13,7 +14,7 @@
 namespace lmgc::coder {
 
 /// Bytes that `encode` may overwrite below what it returns.
-inline constexpr std::size_t kRansSlackBytes = 64;
+inline constexpr std::size_t kRansSlackBytes = 16;
 
 /// One implementation of the coder's loops. All give the same bytes; "scalar" is the reference.
 struct RansKernels {
@@ -37,5 +38,18 @@ extern const RansKernels kScalarRans;
 extern const RansKernels kAvx2Rans;
 extern const RansKernels kAvx512Rans;
 #endif
+
+/// Those that this machine runs and that passed the self-test, fastest first; never empty.
+[[nodiscard]] std::span<const RansKernels* const> usable_rans_kernels();
+
+/// The one in use: the fastest, unless `use_rans_kernels` chose another.
+[[nodiscard]] const RansKernels& rans_kernels();
+
+/// Throws std::invalid_argument if `name` is not usable here.
+[[nodiscard]] const RansKernels& rans_kernels(std::string_view name);
+void use_rans_kernels(std::string_view name);
+
+/// Whether `candidate` gives the reference's bytes, symbols and failures.
+[[nodiscard]] bool agrees_with_reference(const RansKernels& candidate);
 
 }  // namespace lmgc::coder

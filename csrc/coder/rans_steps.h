@@ -6,8 +6,8 @@
 #include "coder/rans_entries.h"
 #include "coder/rans_kernels.h"
 
-/// One symbol at a time: the reference, and the ends of blocks for the others. `static`, since each
-/// file compiles these for its own instruction set.
+/// One symbol at a time, for lanes that are a power of two: the reference, and the ends of blocks
+/// for the others. `static`, since each file compiles these for its own instruction set.
 namespace lmgc::coder {
 
 /// The entry of a slot, at `entry` or after it.
