@@ -109,22 +109,26 @@ std::vector<std::byte> pack_unary(std::span<const std::uint8_t> values) {
 }
 
 void unpack_unary(std::span<const std::byte> bytes, std::span<std::uint8_t> values) {
-  const std::size_t end = 8 * bytes.size();
-  std::size_t at = 0;
+  std::uint64_t word = 0;  // unread bits of the last 8 bytes loaded
+  std::size_t loaded = 0;  // bytes
+  std::size_t left = 0;    // bits
   for (std::uint8_t& value : values) {
-    const std::size_t start = at;
-    std::uint64_t word = word_at(bytes, at / 8) >> at % 8;
+    std::size_t zeros = 0;
     while (word == 0) {
-      at = (at / 8 + kWordBytes) * 8;
-      if (at >= end) throw StreamError("lmgc::coder: unary numbers end early");
-      word = word_at(bytes, at / 8);
+      if (loaded >= bytes.size()) throw StreamError("lmgc::coder: unary numbers end early");
+      zeros += left;
+      word = word_at(bytes, loaded);
+      loaded += kWordBytes;
+      left = 8 * kWordBytes;
     }
-    at += static_cast<std::size_t>(std::countr_zero(word));
-    if (at - start > 255) throw StreamError("lmgc::coder: a unary number above 255");
-    value = static_cast<std::uint8_t>(at - start);
-    ++at;
+    const auto ending = static_cast<std::size_t>(std::countr_zero(word));
+    zeros += ending;
+    if (zeros > 255) throw StreamError("lmgc::coder: a unary number above 255");
+    value = static_cast<std::uint8_t>(zeros);
+    word = word >> ending >> 1;
+    left -= ending + 1;
   }
-  check_rest(bytes, at);
+  check_rest(bytes, 8 * loaded - left);
 }
 
 }  // namespace lmgc::coder

@@ -150,7 +150,7 @@ Pairs guessed_entries(const RansView& tables, __m256i rows, __m256i guesses) {
   return _mm256_blendv_epi8(state, filled, needs);
 }
 
-template <int kVectors>
+template <std::size_t kVectors>
 const std::byte* decode_vectors(const RansView& tables, const std::uint16_t* contexts,
                                 std::uint8_t* symbols, std::size_t count, std::uint32_t* states,
                                 const std::byte* at, const std::byte* end) {
@@ -158,28 +158,28 @@ const std::byte* decode_vectors(const RansView& tables, const std::uint16_t* con
   constexpr std::ptrdiff_t kSafeBytes = 2 * kLanes;
   const __m256i stride = _mm256_set1_epi32(static_cast<int>(tables.stride));
   __m256i state[kVectors];
-  for (int v = 0; v < kVectors; ++v) {
+  for (std::size_t v = 0; v < kVectors; ++v) {
     state[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(states + v * kWidth));
   }
   std::size_t i = 0;
   for (; i + kLanes <= count && end - at >= kSafeBytes; i += kLanes) {
     __m256i symbol[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
+    for (std::size_t v = 0; v < kVectors; ++v) {
       const Decoded decoded =
           decode_lanes(tables, stride, state[v], contexts_of(contexts + i + v * kWidth));
       symbol[v] = decoded.symbol;
       state[v] = refill(decoded.state, at);
     }
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
+    for (std::size_t v = 0; v < kVectors; ++v) {
       const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(symbol[v]),
                                              _mm256_extracti128_si256(symbol[v], 1));
       _mm_storel_epi64(reinterpret_cast<__m128i*>(symbols + i + v * kWidth),
                        _mm_packus_epi16(words, words));
     }
   }
-  for (int v = 0; v < kVectors; ++v) {
+  for (std::size_t v = 0; v < kVectors; ++v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(states + v * kWidth), state[v]);
   }
   return decode_steps(tables, contexts, symbols, i, count, states, kLanes, at, end);
@@ -227,7 +227,7 @@ __m256i multiply_high(__m256i a, __m256i b) {
                           _mm256_mullo_epi32(quotient, complement));
 }
 
-template <int kVectors>
+template <std::size_t kVectors>
 std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
                           const std::uint16_t* contexts, std::size_t count, std::uint32_t* states,
                           std::byte* at) {
@@ -237,14 +237,15 @@ std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
   if (at == nullptr) return nullptr;
   const __m256i stride = _mm256_set1_epi32(static_cast<int>(tables.stride));
   __m256i state[kVectors];
-  for (int v = 0; v < kVectors; ++v) {
+  for (std::size_t v = 0; v < kVectors; ++v) {
     state[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(states + v * kWidth));
   }
   __m256i all = _mm256_set1_epi32(-1);
   for (std::size_t i = whole; i > 0; i -= kLanes) {
 #pragma GCC unroll 4
-    for (int v = kVectors - 1; v >= 0; --v) {
-      const std::size_t first = i - kLanes + static_cast<std::size_t>(v) * kWidth;
+    for (std::size_t back = 0; back < kVectors; ++back) {
+      const std::size_t v = kVectors - 1 - back;
+      const std::size_t first = i - kLanes + v * kWidth;
       const __m256i symbol =
           _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(symbols + first)));
       const __m256i index =
@@ -254,7 +255,7 @@ std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
       state[v] = encode_lanes(entries, state[v], at);
     }
   }
-  for (int v = 0; v < kVectors; ++v) {
+  for (std::size_t v = 0; v < kVectors; ++v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(states + v * kWidth), state[v]);
   }
   return mask_of(all) == 255 ? at : nullptr;

@@ -91,7 +91,7 @@ struct Decoded {
   return _mm512_mask_or_epi32(state, low, _mm512_slli_epi32(state, 16), words);
 }
 
-template <int kVectors>
+template <std::size_t kVectors>
 const std::byte* decode_vectors(const RansView& tables, const std::uint16_t* contexts,
                                 std::uint8_t* symbols, std::size_t count, std::uint32_t* states,
                                 const std::byte* at, const std::byte* end) {
@@ -99,11 +99,11 @@ const std::byte* decode_vectors(const RansView& tables, const std::uint16_t* con
   constexpr std::ptrdiff_t kSafeBytes = 2 * kLanes;
   const __m512i stride = _mm512_set1_epi32(static_cast<int>(tables.stride));
   __m512i state[kVectors];
-  for (int v = 0; v < kVectors; ++v) state[v] = _mm512_loadu_si512(states + v * kWidth);
+  for (std::size_t v = 0; v < kVectors; ++v) state[v] = _mm512_loadu_si512(states + v * kWidth);
   std::size_t i = 0;
   for (; i + kLanes <= count && end - at >= kSafeBytes; i += kLanes) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
+    for (std::size_t v = 0; v < kVectors; ++v) {
       const Decoded decoded =
           decode_lanes(tables, stride, state[v], contexts_of(contexts + i + v * kWidth));
       state[v] = refill(decoded.state, at);
@@ -111,7 +111,7 @@ const std::byte* decode_vectors(const RansView& tables, const std::uint16_t* con
                        _mm512_cvtepi32_epi8(decoded.symbol));
     }
   }
-  for (int v = 0; v < kVectors; ++v) _mm512_storeu_si512(states + v * kWidth, state[v]);
+  for (std::size_t v = 0; v < kVectors; ++v) _mm512_storeu_si512(states + v * kWidth, state[v]);
   return decode_steps(tables, contexts, symbols, i, count, states, kLanes, at, end);
 }
 
@@ -144,7 +144,7 @@ __m512i multiply_high(__m512i a, __m512i b) {
                           _mm512_mullo_epi32(quotient, complement));
 }
 
-template <int kVectors>
+template <std::size_t kVectors>
 std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
                           const std::uint16_t* contexts, std::size_t count, std::uint32_t* states,
                           std::byte* at) {
@@ -154,12 +154,13 @@ std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
   if (at == nullptr) return nullptr;
   const __m512i stride = _mm512_set1_epi32(static_cast<int>(tables.stride));
   __m512i state[kVectors];
-  for (int v = 0; v < kVectors; ++v) state[v] = _mm512_loadu_si512(states + v * kWidth);
+  for (std::size_t v = 0; v < kVectors; ++v) state[v] = _mm512_loadu_si512(states + v * kWidth);
   __m512i all = _mm512_set1_epi32(-1);
   for (std::size_t i = whole; i > 0; i -= kLanes) {
 #pragma GCC unroll 2
-    for (int v = kVectors - 1; v >= 0; --v) {
-      const std::size_t first = i - kLanes + static_cast<std::size_t>(v) * kWidth;
+    for (std::size_t back = 0; back < kVectors; ++back) {
+      const std::size_t v = kVectors - 1 - back;
+      const std::size_t first = i - kLanes + v * kWidth;
       const __m512i symbol =
           _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(symbols + first)));
       const __m512i index =
@@ -169,7 +170,7 @@ std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
       state[v] = encode_lanes(entries, state[v], at);
     }
   }
-  for (int v = 0; v < kVectors; ++v) _mm512_storeu_si512(states + v * kWidth, state[v]);
+  for (std::size_t v = 0; v < kVectors; ++v) _mm512_storeu_si512(states + v * kWidth, state[v]);
   return _mm512_cmplt_epi32_mask(all, _mm512_setzero_si512()) == 0xFFFF ? at : nullptr;
 }
 

@@ -23,7 +23,7 @@ inline constexpr int kRansLimitShift = 32 - kRansTotalBits;
 
 [[nodiscard]] constexpr RansReciprocal rans_reciprocal(std::uint32_t frequency) {
   if (frequency == 1) return {~std::uint32_t{0}, 0, 1};
-  const int shift = std::bit_width(frequency - 1) - 1;
+  const int shift = static_cast<int>(std::bit_width(frequency - 1)) - 1;
   const std::uint64_t one = std::uint64_t{1} << (32 + shift);
   const std::uint64_t down = one / frequency;
   const std::uint64_t limit = std::uint64_t{frequency} << kRansLimitShift;

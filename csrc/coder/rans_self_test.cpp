@@ -120,7 +120,7 @@ bool agrees_on(const RansKernels& candidate, const RansTables& tables, Case one)
 bool agrees_with_reference(const RansKernels& candidate) {
   const RansTables all = tables();
   for (std::size_t lanes = 1; lanes <= kRansMaxLanes; lanes *= 2) {
-    for (const std::size_t count : {0, 1, 7, 8, 31, 32, 33, 100, 1000, 4001}) {
+    for (const std::size_t count : {0U, 1U, 7U, 8U, 31U, 32U, 33U, 100U, 1000U, 4001U}) {
       if (!agrees_on(candidate, all, noisy_case(all, count, lanes))) return false;
     }
   }
