@@ -7,6 +7,8 @@
 
 namespace lmgc::coder {
 
+/// 13 would save 0.005 % of bits where symbols rarer than 2^-13 share an escape, as they should: a
+/// frequency of 1 for each symbol that never occurs costs far more (0.6 % for 64 symbols).
 inline constexpr int kRansTotalBits = 12;
 /// Sum of the frequencies of every table.
 inline constexpr std::uint32_t kRansTotal = std::uint32_t{1} << kRansTotalBits;
@@ -23,8 +25,8 @@ inline constexpr std::size_t kRansMaxContexts = 4096;
 inline constexpr int kRansGuessShift = 4;
 inline constexpr std::size_t kRansGuesses = kRansTotal >> kRansGuessShift;
 
-/// What coding reads. Symbols that occur have places, the most frequent
-/// first and equals in order: cumulative frequencies count in that order.
+/// What coding reads. Symbols that occur have places, the most frequent first and equals in order;
+/// cumulative frequencies count in that order.
 struct RansView {
   const std::uint64_t* encoder;  ///< [context * stride + symbol]: rans_encoder_entry
   const std::uint32_t* decoder;  ///< [context * stride + place]: rans_decoder_entry
