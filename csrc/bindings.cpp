@@ -1,9 +1,11 @@
 #include "codec/bind.h"
+#include "coder/bind.h"
 #include "hook/bind.h"
 #include "model/bind.h"
 
 PYBIND11_MODULE(_C, module) {
   lmgc::model::bind(module);
+  lmgc::coder::bind(module);
   lmgc::codec::bind(module);
   lmgc::hook::bind(module);
 }

@@ -12,6 +12,7 @@
 #include "codec/payload_error.h"
 #include "codec/planes_representation.h"
 #include "codec/text_representation.h"
+#include "fuzz_coder.h"
 #include "serialize/dtype.h"
 
 namespace {
@@ -118,6 +119,10 @@ void round_trip(const Representation& representation, DType dtype,
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 3) return 0;
   const auto bytes = std::as_bytes(std::span(data, size)).subspan(3);
+  if (data[0] & 128) {
+    fuzz_coder(data[1], bytes);
+    return 0;
+  }
   const auto dtype = static_cast<DType>(data[1] % lmgc::serialize::kDTypes.size());
   const Representation& representation = data[0] & 1 ? text() : planes();
   switch (data[0] / 2 % 4) {

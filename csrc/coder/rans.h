@@ -1,0 +1,68 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "coder/rans_kernels.h"
+#include "coder/rans_tables.h"
+#include "coder/stream_error.h"
+
+/// Interleaved rANS for bulk symbols with static tables; the format is in rans_kernels.h.
+namespace lmgc::coder {
+
+inline constexpr std::size_t kRansMaxLanes = 32;
+
+/// Lanes of a chunk of `symbols`: a power of two, since each lane costs about 3 bytes.
+[[nodiscard]] constexpr std::size_t rans_lanes(std::size_t symbols) {
+  constexpr std::size_t kSymbolsPerLane = 256;
+  std::size_t lanes = 1;
+  while (lanes < kRansMaxLanes && symbols >= 2 * lanes * kSymbolsPerLane) lanes *= 2;
+  return lanes;
+}
+static_assert(rans_lanes(511) == 1 && rans_lanes(512) == 2 && rans_lanes(8192) == kRansMaxLanes);
+
+/// Codes a chunk: symbols[i] by table contexts[i]. `blocks`: symbols of each of its parts, which
+/// the decoder will ask for one after the other. Throws std::invalid_argument for a symbol of
+/// frequency 0, an unknown context, or sizes that differ.
+[[nodiscard]] std::vector<std::byte> rans_encode(const RansTables& tables,
+                                                 std::span<const std::uint8_t> symbols,
+                                                 std::span<const std::uint16_t> contexts,
+                                                 std::span<const std::size_t> blocks,
+                                                 const RansKernels& kernels = rans_kernels());
+
+/// The same with one block.
+[[nodiscard]] std::vector<std::byte> rans_encode(const RansTables& tables,
+                                                 std::span<const std::uint8_t> symbols,
+                                                 std::span<const std::uint16_t> contexts);
+
+/// Inverse of rans_encode with one block. Throws StreamError for bytes that are no such chunk.
+void rans_decode(const RansTables& tables, std::span<const std::byte> bytes,
+                 std::span<const std::uint16_t> contexts, std::span<std::uint8_t> symbols);
+
+/// Decodes a chunk block by block: contexts may depend on all symbols of earlier blocks.
+class RansDecoder {
+ public:
+  /// `symbols`: of the whole chunk. `tables` and `bytes` must outlive the decoder.
+  RansDecoder(const RansTables& tables, std::span<const std::byte> bytes, std::size_t symbols,
+              const RansKernels& kernels = rans_kernels());
+
+  /// Next block. Throws StreamError when bytes run out, std::invalid_argument for an unknown
+  /// context, sizes that differ or more symbols than the chunk has left.
+  void decode(std::span<const std::uint16_t> contexts, std::span<std::uint8_t> symbols);
+
+  /// Throws StreamError unless the chunk ended as an encoder's does.
+  void finish() const;
+
+ private:
+  const RansTables& tables_;
+  const RansKernels& kernels_;
+  std::span<const std::byte> words_;  // not yet read
+  std::size_t symbols_left_;
+  std::size_t lanes_;
+  std::array<std::uint32_t, kRansMaxLanes> states_{};
+};
+
+}  // namespace lmgc::coder
