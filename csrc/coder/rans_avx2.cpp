@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <cstring>
 
 #include "coder/rans_steps.h"
 
@@ -93,12 +94,11 @@ Pairs guessed_entries(const RansView& tables, __m256i rows, __m256i guesses) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(row), rows);
   _mm256_store_si256(reinterpret_cast<__m256i*>(guess), guesses);
   const auto pair = [&](std::size_t lane) {
-    return reinterpret_cast<const double*>(tables.decoder + row[lane] +
-                                           tables.guesses[guess[lane]]);
+    double bits;  // moved, never computed with; entries are aligned to 4 bytes only
+    std::memcpy(&bits, tables.decoder + row[lane] + tables.guesses[guess[lane]], sizeof(bits));
+    return bits;
   };
-  const auto two = [&](std::size_t lane) {
-    return _mm_loadh_pd(_mm_load_sd(pair(lane)), pair(lane + 1));
-  };
+  const auto two = [&](std::size_t lane) { return _mm_set_pd(pair(lane + 1), pair(lane)); };
   return unzip(_mm256_set_m128d(two(4), two(0)), _mm256_set_m128d(two(6), two(2)));
 }
 

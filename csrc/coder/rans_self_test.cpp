@@ -46,7 +46,7 @@ Case noisy_case(const RansTables& tables, std::size_t count, std::size_t lanes) 
   Case made{std::vector<std::uint16_t>(count), std::vector<std::uint8_t>(count), lanes};
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t context = noise.bits() % tables.contexts();
-    std::uint32_t symbol = noise.bits() % kAlphabet;
+    std::size_t symbol = noise.bits() % kAlphabet;
     while (view.encoder[context * view.stride + symbol] == 0) symbol = (symbol + 1) % kAlphabet;
     made.contexts[i] = static_cast<std::uint16_t>(context);
     made.symbols[i] = static_cast<std::uint8_t>(symbol);
