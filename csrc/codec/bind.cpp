@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "codec/codec.h"
+#include "codec/observe.h"
 #include "codec/payload_error.h"
-#include "codec/planes_representation.h"
+#include "codec/structure_representation.h"
 #include "codec/text_representation.h"
+#include "predict/history.h"
 #include "prior/language_model_prior.h"
 #include "serialize/text_format.h"
 
@@ -52,25 +54,46 @@ std::shared_ptr<Codec> paper(std::shared_ptr<model::LanguageModel> model,
 
 void bind(py::module_& module) {
   bind_payload_error(module);
+  py::class_<Parameter>(module, "Parameter")
+      .def(py::init([](std::vector<std::int64_t> shape, std::shared_ptr<predict::History> history) {
+             return Parameter{std::move(shape), std::move(history)};
+           }),
+           py::arg("shape"), py::arg("history") = nullptr);
   py::class_<Codec, std::shared_ptr<Codec>>(module, "Codec")
-      .def_static("planes",
-                  [] { return std::make_shared<Codec>(std::make_shared<PlanesRepresentation>()); })
+      .def_static(
+          "structure",
+          [] { return std::make_shared<Codec>(std::make_shared<StructureRepresentation>()); })
       .def_static("paper", &paper, py::arg("model"), py::arg("serialization"),
                   py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"))
       .def(
           "encode",
           [](const Codec& codec, const at::Tensor& gradient,
-             const std::vector<std::int64_t>& lengths,
-             bool raw_fallback) { return codec.encode(gradient, lengths, raw_fallback); },
-          py::arg("gradient"), py::arg("lengths") = std::vector<std::int64_t>{},
+             const std::vector<Parameter>& parameters,
+             bool raw_fallback) { return codec.encode(gradient, parameters, raw_fallback); },
+          py::arg("gradient"), py::arg("parameters") = std::vector<Parameter>{},
           py::arg("raw_fallback") = true, py::call_guard<py::gil_scoped_release>())
-      .def("decode", &Codec::decode, py::arg("payload"), py::call_guard<py::gil_scoped_release>())
+      .def(
+          "decode",
+          [](const Codec& codec, const at::Tensor& payload,
+             const std::vector<Parameter>& parameters) {
+            return codec.decode(payload, parameters);
+          },
+          py::arg("payload"), py::arg("parameters") = std::vector<Parameter>{},
+          py::call_guard<py::gil_scoped_release>())
       .def(
           "decode_into",
-          [](const Codec& codec, const at::Tensor& payload, at::Tensor gradient) {
-            codec.decode_into(payload, gradient);
+          [](const Codec& codec, const at::Tensor& payload, at::Tensor gradient,
+             const std::vector<Parameter>& parameters) {
+            codec.decode_into(payload, parameters, gradient);
           },
-          py::arg("payload"), py::arg("gradient"), py::call_guard<py::gil_scoped_release>());
+          py::arg("payload"), py::arg("gradient"), py::arg("parameters") = std::vector<Parameter>{},
+          py::call_guard<py::gil_scoped_release>());
+  module.def(
+      "observe",
+      [](const at::Tensor& average, const std::vector<Parameter>& parameters) {
+        observe(average, parameters);
+      },
+      py::arg("average"), py::arg("parameters"), py::call_guard<py::gil_scoped_release>());
   py::list serializations;
   for (const auto name : serialize::kSerializationNames) serializations.append(std::string(name));
   module.attr("SERIALIZATIONS") = serializations;

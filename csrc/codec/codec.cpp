@@ -48,20 +48,6 @@ at::Tensor host_payload(const at::Tensor& payload) {
   return payload.to(at::kCPU).contiguous();
 }
 
-std::vector<std::int64_t> checked_lengths(const at::Tensor& gradient,
-                                          std::span<const std::int64_t> lengths) {
-  if (lengths.empty()) return {gradient.numel()};
-  std::int64_t sum = 0;
-  for (const std::int64_t length : lengths) {
-    TORCH_CHECK_VALUE(length >= 0, "lmgc encode: a parameter of ", length, " values");
-    sum += length;
-  }
-  TORCH_CHECK_VALUE(sum == gradient.numel(), "lmgc encode: parameters of ", sum,
-                    " values in a gradient of ", gradient.numel(),
-                    "; the shapes must be those of the gradient's parameters");
-  return {lengths.begin(), lengths.end()};
-}
-
 Header header_of(const at::Tensor& gradient) {
   TORCH_CHECK_VALUE(gradient.dim() <= static_cast<std::int64_t>(kMaxDimensions),
                     "lmgc encode: a tensor of ", gradient.dim(), " dimensions, at most ",
@@ -86,17 +72,26 @@ DType payload_dtype(at::ScalarType dtype) {
   return found->second;
 }
 
+void check_parameters(const at::Tensor& tensor, std::span<const Parameter> parameters) {
+  std::int64_t sum = 0;
+  for (const Parameter& parameter : parameters) sum += parameter.values();
+  TORCH_CHECK_VALUE(sum == tensor.numel(), "lmgc: parameters of ", sum, " values in a tensor of ",
+                    tensor.numel(), "; the shapes must be those of the parameters in it");
+}
+
 Codec::Codec(std::shared_ptr<const Representation> representation)
     : representation_(std::move(representation)) {}
 
-at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const std::int64_t> lengths,
+at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const Parameter> parameters,
                          bool raw_fallback) const {
   TORCH_CHECK_TYPE(gradient.layout() == at::kStrided, "lmgc encode: layout ", gradient.layout(),
                    " is not supported; pass a dense tensor");
   TORCH_CHECK_TYPE(!gradient._is_zerotensor(),
                    "lmgc encode: a zero tensor without memory is not supported; clone it first");
   Header header = header_of(gradient);
-  const std::vector<std::int64_t> parameters = checked_lengths(gradient, lengths);
+  const Parameter whole{gradient.sizes().vec(), nullptr};
+  if (parameters.empty()) parameters = {&whole, 1};
+  check_parameters(gradient, parameters);
   const at::Tensor host = gradient.detach().resolve_neg().to(at::kCPU).contiguous();
   const std::span<const std::byte> values = host_bytes(host);
 
@@ -114,7 +109,7 @@ at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const std::int64_
   return payload.to(gradient.device());
 }
 
-at::Tensor Codec::decode(const at::Tensor& payload) const {
+at::Tensor Codec::decode(const at::Tensor& payload, std::span<const Parameter> parameters) const {
   const at::Tensor host = host_payload(payload);
   const Payload payload_read = read(host_bytes(host));
   const Header& header = payload_read.header;
@@ -128,11 +123,12 @@ at::Tensor Codec::decode(const at::Tensor& payload) const {
                            std::to_string(payload_read.body.size()) + " bytes");
   }
   const at::Tensor gradient = at::empty(header.shape, scalar_type(header.dtype));
-  decode_body(payload_read, host_bytes(gradient));
+  decode_body(payload_read, parameters, host_bytes(gradient));
   return gradient.to(payload.device());
 }
 
-void Codec::decode_into(const at::Tensor& payload, at::Tensor& gradient) const {
+void Codec::decode_into(const at::Tensor& payload, std::span<const Parameter> parameters,
+                        at::Tensor& gradient) const {
   const at::Tensor host = host_payload(payload);
   const Payload payload_read = read(host_bytes(host));
   const Header& header = payload_read.header;
@@ -149,10 +145,10 @@ void Codec::decode_into(const at::Tensor& payload, at::Tensor& gradient) const {
   TORCH_CHECK_VALUE(gradient.is_contiguous(),
                     "lmgc decode: the receiving tensor is not contiguous");
   if (gradient.device().is_cpu()) {
-    decode_body(payload_read, host_bytes(gradient));
+    decode_body(payload_read, parameters, host_bytes(gradient));
   } else {
     const at::Tensor staged = at::empty_like(gradient, at::TensorOptions(at::kCPU));
-    decode_body(payload_read, host_bytes(staged));
+    decode_body(payload_read, parameters, host_bytes(staged));
     gradient.copy_(staged);
   }
 }
@@ -168,7 +164,8 @@ Payload Codec::read(std::span<const std::byte> bytes) const {
   return payload;
 }
 
-void Codec::decode_body(const Payload& payload, std::span<std::byte> values) const {
+void Codec::decode_body(const Payload& payload, std::span<const Parameter> parameters,
+                        std::span<std::byte> values) const {
   const Header& header = payload.header;
   if (header.preset == Preset::kRaw) {
     if (payload.body.size() != values.size()) {
@@ -178,7 +175,7 @@ void Codec::decode_body(const Payload& payload, std::span<std::byte> values) con
     }
     std::copy(payload.body.begin(), payload.body.end(), values.begin());
   } else {
-    representation_->decode(header.dtype, payload.body, values);
+    representation_->decode(header.dtype, payload.body, parameters, values);
   }
   if (hash(values) != header.content_hash) {
     throw PayloadError(

@@ -16,6 +16,9 @@ inline constexpr std::int64_t kMaxOverheadBytes = static_cast<std::int64_t>(kMax
 /// Number of a Torch dtype in a payload. Throws c10::TypeError naming the supported ones.
 [[nodiscard]] serialize::DType payload_dtype(at::ScalarType dtype);
 
+/// Throws c10::ValueError for parameters that do not add up to `tensor`.
+void check_parameters(const at::Tensor& tensor, std::span<const Parameter> parameters);
+
 /// Turns tensors into payloads and back, bit for bit. Immutable and thread-safe.
 class Codec {
  public:
@@ -23,25 +26,29 @@ class Codec {
   explicit Codec(std::shared_ptr<const Representation> representation);
 
   /// Payload (1-D uint8, on the gradient's device) of a dense tensor of a supported dtype.
-  /// `lengths`: values of each parameter in it, in order; empty: one parameter. `raw_fallback`:
-  /// values that the preset does not shrink go raw, which keeps payloads within kMaxOverheadBytes.
-  /// Throws c10::TypeError for other dtypes or layouts, c10::ValueError for lengths that do not add
-  /// up to the tensor or shapes beyond the header's limits.
+  /// `parameters`: those in it, in order; empty: it is one. `raw_fallback`: values that the preset
+  /// does not shrink go raw, which keeps payloads within kMaxOverheadBytes. Throws c10::TypeError
+  /// for other dtypes or layouts, c10::ValueError for parameters that do not add up to the tensor
+  /// or shapes beyond the header's limits.
   [[nodiscard]] at::Tensor encode(const at::Tensor& gradient,
-                                  std::span<const std::int64_t> lengths = {},
+                                  std::span<const Parameter> parameters = {},
                                   bool raw_fallback = true) const;
 
-  /// The tensor of `payload`, on the payload's device. Throws PayloadError.
-  [[nodiscard]] at::Tensor decode(const at::Tensor& payload) const;
+  /// The tensor of `payload`, on the payload's device. `parameters`: as encoded, if they have
+  /// history. Throws PayloadError.
+  [[nodiscard]] at::Tensor decode(const at::Tensor& payload,
+                                  std::span<const Parameter> parameters = {}) const;
 
   /// The same into the contiguous `gradient`, whose dtype and number of values the payload must
   /// have. After an error its values are undefined.
-  void decode_into(const at::Tensor& payload, at::Tensor& gradient) const;
+  void decode_into(const at::Tensor& payload, std::span<const Parameter> parameters,
+                   at::Tensor& gradient) const;
 
  private:
   /// Throws PayloadError, also for another preset's.
   [[nodiscard]] Payload read(std::span<const std::byte> bytes) const;
-  void decode_body(const Payload& payload, std::span<std::byte> values) const;
+  void decode_body(const Payload& payload, std::span<const Parameter> parameters,
+                   std::span<std::byte> values) const;
 
   std::shared_ptr<const Representation> representation_;
 };

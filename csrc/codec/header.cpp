@@ -19,7 +19,7 @@ constexpr std::size_t kFixedBytes = kHashedFrom + 8 + 3;
 }  // namespace
 
 const char* preset_name(Preset preset) {
-  constexpr std::array kNames{"raw", "planes", "paper"};
+  constexpr std::array kNames{"raw", "structure", "paper"};
   return kNames[static_cast<std::size_t>(preset)];
 }
 

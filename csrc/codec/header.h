@@ -9,14 +9,14 @@
 
 namespace lmgc::codec {
 
-inline constexpr std::uint16_t kFormatVersion = 1;
+inline constexpr std::uint16_t kFormatVersion = 2;
 inline constexpr std::size_t kMaxDimensions = 16;
 /// Product of the dimensions, zeros counted as ones; with kMaxDimensions it bounds the header.
 inline constexpr std::uint64_t kMaxExtent = std::uint64_t{1} << 48;
 inline constexpr std::size_t kMaxHeaderBytes = 64;
 
 /// What wrote the body, by its number in a payload.
-enum class Preset : std::uint8_t { kRaw, kPlanes, kPaper };
+enum class Preset : std::uint8_t { kRaw, kStructure, kPaper };
 
 [[nodiscard]] const char* preset_name(Preset preset);
 

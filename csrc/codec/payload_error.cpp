@@ -22,6 +22,8 @@ std::string_view kind_name(PayloadError::Kind kind) {
       return "dtype";
     case PayloadError::Kind::kShape:
       return "shape";
+    case PayloadError::Kind::kHistory:
+      return "history";
   }
   return "unknown";
 }

@@ -17,6 +17,7 @@ class PayloadError : public std::runtime_error {
     kModel,      ///< written with another language model
     kDType,      ///< another dtype than the receiver's
     kShape,      ///< another number of values than the receiver's
+    kHistory,    ///< predicted from another history than the receiver's
   };
 
   PayloadError(Kind kind, const std::string& message);
@@ -27,7 +28,7 @@ class PayloadError : public std::runtime_error {
   Kind kind_;
 };
 
-/// "truncated", "corrupt", "version", "preset", "model", "dtype" or "shape".
+/// "truncated", "corrupt", "version", "preset", "model", "dtype", "shape" or "history".
 [[nodiscard]] std::string_view kind_name(PayloadError::Kind kind);
 
 }  // namespace lmgc::codec

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codec/header.h"
+#include "codec/parameter.h"
 #include "serialize/dtype.h"
 
 namespace lmgc::codec {
@@ -18,20 +19,21 @@ class Representation {
 
   [[nodiscard]] virtual Preset preset() const = 0;
 
-  /// Body of `values` (whole little-endian elements of `dtype`, not empty). `lengths`: values of
-  /// each parameter, adding up to all of them.
+  /// Body of `values` (whole little-endian elements of `dtype`, not empty). `parameters`: those in
+  /// it, adding up to all of them.
   [[nodiscard]] virtual std::vector<std::byte> encode(
       serialize::DType dtype, std::span<const std::byte> values,
-      std::span<const std::int64_t> lengths) const = 0;
+      std::span<const Parameter> parameters) const = 0;
 
   /// Most bytes of values that `body` can hold: what a decoder checks before it allocates. Throws
   /// PayloadError.
   [[nodiscard]] virtual std::uint64_t capacity_bytes(serialize::DType dtype,
                                                      std::span<const std::byte> body) const = 0;
 
-  /// Fills `values` from `body`. Throws PayloadError; any bytes end in values or in that error.
+  /// Fills `values` from `body`. `parameters`: as encoded, if their history was used. Throws
+  /// PayloadError; any bytes end in values or in that error.
   virtual void decode(serialize::DType dtype, std::span<const std::byte> body,
-                      std::span<std::byte> values) const = 0;
+                      std::span<const Parameter> parameters, std::span<std::byte> values) const = 0;
 };
 
 }  // namespace lmgc::codec

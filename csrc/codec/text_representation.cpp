@@ -66,7 +66,7 @@ TextRepresentation::TextRepresentation(const TextFormat& format, std::size_t win
 
 std::vector<std::byte> TextRepresentation::encode(serialize::DType dtype,
                                                   std::span<const std::byte> values,
-                                                  std::span<const std::int64_t>) const {
+                                                  std::span<const Parameter>) const {
   const std::vector<std::uint16_t> symbols = format_.to_symbols(dtype, values);
   const std::size_t run = format_.symbols_per_window(window_);
   const std::size_t count = (symbols.size() + run - 1) / run;
@@ -97,7 +97,7 @@ std::uint64_t TextRepresentation::capacity_bytes(serialize::DType,
 }
 
 void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byte> body,
-                                std::span<std::byte> values) const {
+                                std::span<const Parameter>, std::span<std::byte> values) const {
   ByteReader reader(body);
   const auto serialization = reader.fixed<std::uint8_t>();
   const auto bytes_per_group = reader.fixed<std::uint8_t>();

@@ -29,11 +29,11 @@ class TextRepresentation final : public Representation {
   [[nodiscard]] Preset preset() const override { return Preset::kPaper; }
   [[nodiscard]] std::vector<std::byte> encode(serialize::DType dtype,
                                               std::span<const std::byte> values,
-                                              std::span<const std::int64_t> lengths) const override;
+                                              std::span<const Parameter> parameters) const override;
   [[nodiscard]] std::uint64_t capacity_bytes(serialize::DType dtype,
                                              std::span<const std::byte> body) const override;
   void decode(serialize::DType dtype, std::span<const std::byte> body,
-              std::span<std::byte> values) const override;
+              std::span<const Parameter> parameters, std::span<std::byte> values) const override;
 
  private:
   serialize::TextFormat format_;

@@ -8,6 +8,8 @@
 #include <torch/csrc/distributed/c10d/GroupRegistry.hpp>
 #include <utility>
 
+#include "codec/observe.h"
+
 namespace lmgc::hook {
 
 static_assert(collective::kMaxOverheadBytes == codec::kMaxOverheadBytes,
@@ -89,6 +91,10 @@ at::Tensor Averager::reduce(const Bucket& bucket, const std::stop_token& stop) {
     const Stopwatch stopwatch(counters.decode_seconds);
     average = sum(bucket, gathered.payloads);
   }
+  {
+    const Stopwatch stopwatch(counters.observe_seconds);
+    codec::observe(average, bucket.parameters);
+  }
   counters.raw_bytes = own.raw_bytes;
   counters.payload_bytes = std::get<at::Tensor>(own.content).numel();
   counters.sent_bytes = gathered.sent_bytes;
@@ -112,7 +118,7 @@ collective::Contribution Averager::contribution(const Bucket& bucket) const {
     at::Tensor values = bucket.values;
     values.div_(members_.world_size());
     return {bucket.index, static_cast<std::int64_t>(values.nbytes()),
-            codec_->encode(values, bucket.lengths)};
+            codec_->encode(values, bucket.parameters)};
   } catch (const std::exception& error) {
     return {bucket.index, 0, reason_of(error)};
   }
@@ -141,7 +147,7 @@ at::Tensor Averager::sum(const Bucket& bucket, const std::vector<at::Tensor>& pa
     if (rank != members_.rank()) {
       if (!decoded.defined() || decoded.is_same(total)) decoded = at::empty_like(bucket.values);
       try {
-        codec_->decode_into(payloads[static_cast<std::size_t>(rank)], decoded);
+        codec_->decode_into(payloads[static_cast<std::size_t>(rank)], bucket.parameters, decoded);
       } catch (const std::exception& error) {
         throw std::runtime_error("cannot decode the payload of " + members_.name(rank) + ": " +
                                  reason_of(error));

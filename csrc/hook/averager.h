@@ -20,7 +20,7 @@ namespace lmgc::hook {
 struct Bucket {
   std::int64_t index = 0;
   at::Tensor values;
-  std::vector<std::int64_t> lengths;  ///< values of each parameter
+  std::vector<codec::Parameter> parameters;
 };
 
 /// Averages buckets over a group, one after the other, in the same order on every rank.
@@ -36,8 +36,9 @@ class Averager {
   Averager(const Averager&) = delete;
   Averager& operator=(const Averager&) = delete;
 
-  /// Sum of all ranks' values / world size, in rank order. Divides `bucket.values` in place, and
-  /// may return it. Throws std::runtime_error that names rank, bucket and reason.
+  /// Sum of all ranks' values / world size, in rank order, which the parameters' histories observe.
+  /// Divides `bucket.values` in place, and may return it. Throws std::runtime_error that names
+  /// rank, bucket and reason.
   [[nodiscard]] at::Tensor average(const Bucket& bucket, const std::stop_token& stop);
 
   [[nodiscard]] Stats& stats() { return stats_; }

@@ -12,6 +12,7 @@
 namespace lmgc::hook {
 namespace {
 
+using ParameterHistory = std::pair<at::Tensor, std::shared_ptr<predict::History>>;
 using HookBase = c10d::CppCommHookInterface<std::shared_ptr<Hook>>;
 
 /// What DDP's reducer owns. A hook ends with its reducer, which Python may destroy with the GIL
@@ -39,9 +40,14 @@ std::shared_ptr<Hook> register_hook(c10d::Reducer& reducer,
                                     c10::intrusive_ptr<c10d::ProcessGroup> owner,
                                     c10::intrusive_ptr<c10d::ProcessGroup> group,
                                     std::vector<std::int64_t> global_ranks,
-                                    std::shared_ptr<codec::Codec> codec) {
+                                    std::shared_ptr<codec::Codec> codec,
+                                    const std::vector<ParameterHistory>& histories) {
+  Histories by_parameter;
+  for (const auto& [parameter, history] : histories) {
+    by_parameter.emplace(parameter.unsafeGetTensorImpl(), history);
+  }
   auto hook = std::make_shared<Hook>(collective::Members{std::move(group), std::move(global_ranks)},
-                                     std::move(owner), std::move(codec));
+                                     std::move(owner), std::move(codec), std::move(by_parameter));
   reducer.register_comm_hook(std::make_unique<ReducerHook>(hook));
   return hook;
 }
@@ -56,12 +62,13 @@ void bind(py::module_& module) {
       .def_readonly("sent_bytes", &Counters::sent_bytes)
       .def_readonly("encode_seconds", &Counters::encode_seconds)
       .def_readonly("wire_seconds", &Counters::wire_seconds)
-      .def_readonly("decode_seconds", &Counters::decode_seconds);
+      .def_readonly("decode_seconds", &Counters::decode_seconds)
+      .def_readonly("observe_seconds", &Counters::observe_seconds);
   py::class_<Hook, std::shared_ptr<Hook>>(module, "Hook")
       .def("stats", &Hook::stats, py::arg("reset") = false)
       .def("close", &Hook::close, py::call_guard<py::gil_scoped_release>());
   module.def("register_hook", &register_hook, py::arg("reducer"), py::arg("owner"),
-             py::arg("group"), py::arg("global_ranks"), py::arg("codec"));
+             py::arg("group"), py::arg("global_ranks"), py::arg("codec"), py::arg("histories"));
 }
 
 }  // namespace lmgc::hook

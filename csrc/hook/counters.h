@@ -16,6 +16,7 @@ struct Counters {
   double encode_seconds = 0;
   double wire_seconds = 0;
   double decode_seconds = 0;
+  double observe_seconds = 0;
 
   Counters& operator+=(const Counters& other) {
     buckets += other.buckets;
@@ -25,6 +26,7 @@ struct Counters {
     encode_seconds += other.encode_seconds;
     wire_seconds += other.wire_seconds;
     decode_seconds += other.decode_seconds;
+    observe_seconds += other.observe_seconds;
     return *this;
   }
 };

@@ -29,8 +29,9 @@ void complete(Averager& averager, const Bucket& bucket, const FuturePtr& future,
 }  // namespace
 
 Hook::Hook(collective::Members members, c10::intrusive_ptr<c10d::ProcessGroup> owner,
-           std::shared_ptr<const codec::Codec> codec)
+           std::shared_ptr<const codec::Codec> codec, Histories histories)
     : alone_(members.world_size() == 1),
+      histories_(std::move(histories)),
       averager_(std::move(members), std::move(owner), std::move(codec)) {
   // OpenMP counts for each thread: the worker's is that of the thread that registers the hook.
   static_cast<void>(worker_.submit(
@@ -47,7 +48,9 @@ FuturePtr Hook::run(const c10d::GradBucket& bucket) {
   }
   Bucket job{static_cast<std::int64_t>(bucket.getIndex()), bucket.getBuffer(), {}};
   for (const at::Tensor& parameter : bucket.getParameters()) {
-    job.lengths.push_back(parameter.numel());
+    const auto found = histories_.find(parameter.unsafeGetTensorImpl());
+    job.parameters.push_back(
+        {parameter.sizes().vec(), found != histories_.end() ? found->second : nullptr});
   }
   const std::int64_t index = job.index;
   const bool accepted =

@@ -2,18 +2,23 @@
 
 #include <memory>
 #include <torch/csrc/distributed/c10d/comm.hpp>
+#include <unordered_map>
 
 #include "hook/averager.h"
 #include "hook/counters.h"
 #include "hook/worker.h"
+#include "predict/history.h"
 
 namespace lmgc::hook {
+
+/// History of each parameter that has one.
+using Histories = std::unordered_map<const at::TensorImpl*, std::shared_ptr<predict::History>>;
 
 /// What DDP's hook and its Python handle share: an averager, and the thread it works on.
 class Hook {
  public:
   Hook(collective::Members members, c10::intrusive_ptr<c10d::ProcessGroup> owner,
-       std::shared_ptr<const codec::Codec> codec);
+       std::shared_ptr<const codec::Codec> codec, Histories histories);
   ~Hook();
   Hook(const Hook&) = delete;
   Hook& operator=(const Hook&) = delete;
@@ -29,6 +34,7 @@ class Hook {
 
  private:
   bool alone_;
+  Histories histories_;
   Averager averager_;
   Worker worker_;  // last: its jobs use the averager
 };

@@ -1,4 +1,4 @@
-#include "codec/planes_representation.h"
+#include "codec/planes_coder.h"
 
 #include <algorithm>
 
@@ -25,11 +25,11 @@ std::size_t alphabet(serialize::DType dtype) {
   return std::size_t{1} << serialize::traits(dtype).symbol_bits;
 }
 
-std::vector<Chunk> plan(std::span<const std::int64_t> lengths) {
+std::vector<Chunk> plan(std::span<const Parameter> parameters) {
   std::vector<Chunk> chunks;
   std::size_t at = 0;
-  for (const std::int64_t length : lengths) {
-    for (std::size_t left = static_cast<std::size_t>(length); left > 0;) {
+  for (const Parameter& parameter : parameters) {
+    for (auto left = static_cast<std::size_t>(parameter.values()); left > 0;) {
       const std::size_t values = std::min(left, kMaxChunkValues);
       chunks.push_back({at, values, {}});
       at += values;
@@ -77,15 +77,14 @@ Table read_table(serialize::DType dtype, ByteReader& reader) {
 
 }  // namespace
 
-std::vector<std::byte> PlanesRepresentation::encode(serialize::DType dtype,
-                                                    std::span<const std::byte> values,
-                                                    std::span<const std::int64_t> lengths) const {
+std::vector<std::byte> encode_planes(serialize::DType dtype, std::span<const std::byte> values,
+                                     std::span<const Parameter> parameters) {
   const std::size_t count = values.size() / serialize::traits(dtype).bytes;
   std::vector<std::uint16_t> symbols(count);
   std::vector<std::byte> raw(serialize::raw_plane_bytes(dtype, count));
   serialize::split(dtype, values, symbols, raw);
 
-  const std::vector<Chunk> chunks = plan(lengths);
+  const std::vector<Chunk> chunks = plan(parameters);
   std::vector<std::vector<std::byte>> coded(chunks.size());
   parallel_for(chunks.size(), [&](std::size_t i) {
     prior::AdaptivePrior prior(alphabet(dtype));
@@ -110,15 +109,14 @@ std::vector<std::byte> PlanesRepresentation::encode(serialize::DType dtype,
   return std::move(body.written());
 }
 
-std::uint64_t PlanesRepresentation::capacity_bytes(serialize::DType dtype,
-                                                   std::span<const std::byte> body) const {
+std::uint64_t planes_capacity_bytes(serialize::DType dtype, std::span<const std::byte> body) {
   ByteReader reader(body);
   const Table table = read_table(dtype, reader);
   return std::uint64_t{table.values} * serialize::traits(dtype).bytes;
 }
 
-void PlanesRepresentation::decode(serialize::DType dtype, std::span<const std::byte> body,
-                                  std::span<std::byte> values) const {
+void decode_planes(serialize::DType dtype, std::span<const std::byte> body,
+                   std::span<std::byte> values) {
   const std::size_t count = values.size() / serialize::traits(dtype).bytes;
   ByteReader reader(body);
   Table table = read_table(dtype, reader);

@@ -1,0 +1,223 @@
+#include "codec/structure_representation.h"
+
+#include <algorithm>
+#include <array>
+#include <cfenv>
+#include <limits>
+#include <stdexcept>
+
+#include "codec/byte_stream.h"
+#include "codec/payload_error.h"
+#include "codec/planes_coder.h"
+#include "codec/tile_coder.h"
+#include "parallel.h"
+#include "predict/history.h"
+#include "predict/tile.h"
+#include "serialize/float_words.h"
+
+namespace lmgc::codec {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+/// Parameters with fewer values have nothing to predict from; neighbours are coded as one.
+constexpr std::int64_t kSmall = 4096;
+
+/// Part of a tensor that is cut into tiles: a parameter, or neighbours without structure as one
+/// flat run.
+struct Piece {
+  std::uint64_t rows, columns;  ///< columns 0: flat, of `rows` values
+  const predict::History* history;
+
+  [[nodiscard]] std::uint64_t values() const { return columns == 0 ? rows : rows * columns; }
+  [[nodiscard]] Shape shape() const {
+    if (columns == 0) return {static_cast<std::int64_t>(rows)};
+    return {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns)};
+  }
+};
+
+/// A tile in its tensor.
+struct Job {
+  predict::Tile tile;
+  const predict::Model* model;
+};
+
+std::vector<Piece> pieces_of(std::span<const Parameter> parameters) {
+  std::vector<Piece> pieces;
+  for (const Parameter& parameter : parameters) {
+    const auto values = static_cast<std::uint64_t>(parameter.values());
+    std::uint64_t rows = 1;
+    for (const std::int64_t size : parameter.shape) {
+      if (rows == 1) rows = static_cast<std::uint64_t>(size);
+    }
+    const bool flat = values < kSmall || rows == values;
+    if (values == 0) continue;
+    if (!flat) {
+      pieces.push_back({rows, values / rows, parameter.history.get()});
+    } else if (!pieces.empty() && pieces.back().columns == 0) {
+      pieces.back().rows += values;
+    } else {
+      pieces.push_back({values, 0, nullptr});
+    }
+  }
+  return pieces;
+}
+
+std::vector<Job> jobs_of(std::span<const Piece> pieces, bool with_history) {
+  std::vector<Job> jobs;
+  std::size_t start = 0;
+  for (const Piece& piece : pieces) {
+    std::size_t at = 0;
+    for (predict::Tile tile : predict::tiles_of(piece.shape())) {
+      const predict::Model* model = nullptr;
+      if (with_history && piece.history != nullptr) model = piece.history->models()[at++].get();
+      tile.start += start;
+      jobs.push_back({tile, model});
+    }
+    start += piece.values();
+  }
+  return jobs;
+}
+
+/// Fingerprint of what all parameters' histories say; 0 if none says anything.
+std::uint64_t fingerprint_of(std::span<const Piece> pieces) {
+  std::vector<std::uint64_t> fingerprints;
+  bool any = false;
+  for (const Piece& piece : pieces) {
+    const bool own = piece.history != nullptr && piece.history->steps() > 0;
+    fingerprints.push_back(own ? piece.history->fingerprint() : 0);
+    any = any || own;
+  }
+  return any ? hash(std::as_bytes(std::span(fingerprints))) : 0;
+}
+
+struct Table {
+  std::uint64_t fingerprint = 0;
+  std::vector<Piece> pieces;
+  std::uint64_t values = 0;
+};
+
+Table read_table(ByteReader& reader) {
+  Table table;
+  table.fingerprint = reader.fixed<std::uint64_t>();
+  const std::uint64_t count = reader.varint();
+  if (count > reader.rest().size() / 3) {  // two sizes and a tile, at least
+    throw PayloadError(PayloadError::Kind::kTruncated, std::to_string(count) + " parameters in " +
+                                                           std::to_string(reader.rest().size()) +
+                                                           " bytes");
+  }
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint64_t rows = reader.varint(), columns = reader.varint();
+    const std::uint64_t left = kMaxExtent - table.values;
+    if (rows == 0 || rows > left || (columns > 0 && columns > left / rows)) {
+      throw PayloadError(PayloadError::Kind::kCorrupt, "parameter " + std::to_string(i) + " of " +
+                                                           std::to_string(rows) + " x " +
+                                                           std::to_string(columns) + " values");
+    }
+    table.pieces.push_back({rows, columns, nullptr});
+    table.values += table.pieces.back().values();
+  }
+  return table;
+}
+
+std::string hex(std::uint64_t number) {
+  std::string digits;
+  for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[number >> shift & 15];
+  return digits;
+}
+
+/// Gives the payload's pieces the history of `parameters`, which must be what it was coded with.
+void attach_history(Table& table, std::span<const Parameter> parameters) {
+  const std::vector<Piece> own = pieces_of(parameters);
+  const std::uint64_t fingerprint = fingerprint_of(own);
+  if (fingerprint != table.fingerprint) {
+    throw PayloadError(PayloadError::Kind::kHistory,
+                       "coded with history " + hex(table.fingerprint) + ", this codec has " +
+                           (fingerprint == 0 ? "none" : hex(fingerprint)) +
+                           "; all ranks must observe the same averages from the same step on");
+  }
+  const bool same = std::ranges::equal(table.pieces, own, [](const Piece& a, const Piece& b) {
+    return a.rows == b.rows && a.columns == b.columns;
+  });
+  if (!same)
+    throw PayloadError(PayloadError::Kind::kCorrupt, "other parameters than its history's");
+  table.pieces = own;
+}
+
+/// The default floating-point environment on this thread, while it lives: the user's may flush
+/// denormals, and ranks must compute alike.
+class DefaultEnvironment {
+ public:
+  DefaultEnvironment() {
+    std::fegetenv(&saved_);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  ~DefaultEnvironment() { std::fesetenv(&saved_); }
+  DefaultEnvironment(const DefaultEnvironment&) = delete;
+  DefaultEnvironment& operator=(const DefaultEnvironment&) = delete;
+
+ private:
+  std::fenv_t saved_;
+};
+
+}  // namespace
+
+std::vector<std::byte> StructureRepresentation::encode(
+    serialize::DType dtype, std::span<const std::byte> values,
+    std::span<const Parameter> parameters) const {
+  if (!serialize::is_float(dtype)) return encode_planes(dtype, values, parameters);
+  const std::vector<Piece> pieces = pieces_of(parameters);
+  const std::uint64_t fingerprint = fingerprint_of(pieces);
+  const std::vector<Job> jobs = jobs_of(pieces, fingerprint != 0);
+  std::vector<std::vector<std::byte>> codes(jobs.size());
+  parallel_for(jobs.size(), [&](std::size_t i) {
+    const DefaultEnvironment environment;
+    codes[i] = encode_tile(dtype, values.data(), jobs[i].tile, jobs[i].model);
+  });
+  ByteWriter body;
+  body.fixed(fingerprint);
+  body.varint(pieces.size());
+  for (const Piece& piece : pieces) {
+    body.varint(piece.rows);
+    body.varint(piece.columns);
+  }
+  for (const auto& code : codes) body.varint(code.size());
+  for (const auto& code : codes) body.bytes(code);
+  return std::move(body.written());
+}
+
+std::uint64_t StructureRepresentation::capacity_bytes(serialize::DType dtype,
+                                                      std::span<const std::byte> body) const {
+  if (!serialize::is_float(dtype)) return planes_capacity_bytes(dtype, body);
+  ByteReader reader(body);
+  const Table table = read_table(reader);
+  const std::uint64_t most = reader.rest().size() * std::uint64_t{predict::kMaxTileValues};
+  return std::min(table.values, most) * serialize::traits(dtype).bytes;
+}
+
+void StructureRepresentation::decode(serialize::DType dtype, std::span<const std::byte> body,
+                                     std::span<const Parameter> parameters,
+                                     std::span<std::byte> values) const {
+  if (!serialize::is_float(dtype)) return decode_planes(dtype, body, values);
+  ByteReader reader(body);
+  Table table = read_table(reader);
+  if (table.values != values.size() / serialize::traits(dtype).bytes) {
+    throw PayloadError(PayloadError::Kind::kCorrupt,
+                       "parameters of " + std::to_string(table.values) + " values");
+  }
+  if (table.fingerprint != 0) attach_history(table, parameters);
+  const std::vector<Job> jobs = jobs_of(table.pieces, table.fingerprint != 0);
+  std::vector<std::uint64_t> sizes;
+  for (std::size_t i = 0; i < jobs.size(); ++i) sizes.push_back(reader.varint());
+  std::vector<std::span<const std::byte>> codes;
+  for (const std::uint64_t size : sizes) codes.push_back(reader.bytes(size));
+  if (!reader.rest().empty()) {
+    throw PayloadError(PayloadError::Kind::kCorrupt, "bytes after the last tile");
+  }
+  parallel_for(jobs.size(), [&](std::size_t i) {
+    const DefaultEnvironment environment;
+    decode_tile(dtype, codes[i], jobs[i].tile, jobs[i].model, values.data());
+  });
+}
+
+}  // namespace lmgc::codec

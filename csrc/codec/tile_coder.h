@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "predict/model.h"
+#include "predict/tile.h"
+#include "serialize/dtype.h"
+
+/// Codes one tile: its prediction, scales, symbols and raw bits (docs/format.md, `tile`).
+namespace lmgc::codec {
+
+/// Code of a tile of `values` (elements of a float dtype, at their places in the parameter).
+/// `model`: what history says about it, or null. Empty if all values are +0.0.
+[[nodiscard]] std::vector<std::byte> encode_tile(serialize::DType dtype, const std::byte* values,
+                                                 const predict::Tile& tile,
+                                                 const predict::Model* model);
+
+/// Inverse: writes the tile's elements of `values`. Throws PayloadError; any code ends in values or
+/// in that error.
+void decode_tile(serialize::DType dtype, std::span<const std::byte> code, const predict::Tile& tile,
+                 const predict::Model* model, std::byte* values);
+
+}  // namespace lmgc::codec

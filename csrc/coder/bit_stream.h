@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "coder/stream_error.h"
+
+/// Raw bits without gaps, lowest first; zeros fill the last byte.
+namespace lmgc::coder {
+
+class BitWriter {
+ public:
+  /// Appends the lowest `count` <= 56 bits of `bits`, which has no others.
+  void put(std::uint64_t bits, int count) {
+    if (bytes_.size() < at_ + sizeof open_) bytes_.resize(2 * bytes_.size() + 256);
+    open_ |= bits << filled_;
+    std::memcpy(bytes_.data() + at_, &open_, sizeof open_);
+    filled_ += count;
+    at_ += static_cast<std::size_t>(filled_ >> 3);
+    open_ >>= filled_ & ~7;
+    filled_ &= 7;
+  }
+
+  [[nodiscard]] std::vector<std::byte> finish() && {
+    bytes_.resize(at_ + (filled_ > 0 ? 1 : 0));
+    return std::move(bytes_);
+  }
+
+ private:
+  std::vector<std::byte> bytes_;
+  std::size_t at_ = 0;      // bytes written for good
+  std::uint64_t open_ = 0;  // the bits after them
+  int filled_ = 0;          // of `open_`, below 8
+};
+
+class BitReader {
+ public:
+  static constexpr int kVisibleBits = 57;
+
+  /// `bytes` must outlive the reader.
+  explicit BitReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
+
+  /// The next kVisibleBits bits, or more; zeros after the last byte.
+  [[nodiscard]] std::uint64_t peek() const {
+    const std::size_t byte = at_ >> 3;
+    std::uint64_t word = 0;
+    if (byte + sizeof word <= bytes_.size()) {
+      std::memcpy(&word, bytes_.data() + byte, sizeof word);
+    } else if (byte < bytes_.size()) {
+      std::memcpy(&word, bytes_.data() + byte, bytes_.size() - byte);
+    }
+    return word >> (at_ & 7);
+  }
+  void skip(int count) { at_ += static_cast<std::size_t>(count); }
+
+  [[nodiscard]] std::uint64_t take(int count) {
+    const std::uint64_t bits = peek() & ((std::uint64_t{1} << count) - 1);
+    skip(count);
+    return bits;
+  }
+
+  /// Throws StreamError unless what was read ends in the last byte and zeros fill it.
+  void finish() const {
+    if ((at_ + 7) >> 3 != bytes_.size() || (at_ % 8 != 0 && peek() != 0)) {
+      throw StreamError("lmgc::coder: raw bits end early or late");
+    }
+  }
+
+ private:
+  std::span<const std::byte> bytes_;
+  std::size_t at_ = 0;  // in bits
+};
+
+}  // namespace lmgc::coder

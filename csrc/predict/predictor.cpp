@@ -1,0 +1,137 @@
+#include "predict/predictor.h"
+
+#include <algorithm>
+
+#include "predict/gemm.h"
+#include "predict/grid.h"
+#include "predict/row_loops.h"
+
+namespace lmgc::predict {
+namespace {
+
+std::size_t even(std::size_t count) { return count + count % 2; }
+
+/// 2^exponent, the exponent kept where products of a sum of codes stay finite.
+float unit(int exponent) { return power_of_two(std::clamp(exponent, -110, 60)); }
+float reciprocal(int exponent) { return power_of_two(-std::clamp(exponent, -110, 60)); }
+
+}  // namespace
+
+std::vector<Block> wavefront(const Model& model) {
+  const auto& rows = model.rows.edges;
+  const auto& columns = model.columns.edges;
+  std::vector<Block> blocks;
+  for (std::size_t diagonal = 0; diagonal + 3 < rows.size() + columns.size(); ++diagonal) {
+    for (std::size_t i = 0; i + 1 < rows.size() && i <= diagonal; ++i) {
+      const std::size_t j = diagonal - i;
+      if (j + 1 >= columns.size()) continue;
+      blocks.push_back({rows[i], rows[i + 1], columns[j], columns[j + 1]});
+    }
+  }
+  return blocks;
+}
+
+Predictor::Predictor(const Model& model, std::span<const std::int16_t> row_exponents)
+    : model_(model),
+      column_pivots_(even(model.columns.pivots)),
+      row_pivots_(even(model.rows.pivots)) {
+  const std::size_t rows = model.rows.order.size();
+  const std::size_t columns = model.columns.order.size();
+  for (std::size_t i = 0; i < rows; ++i) {
+    const int own = model.rows.exponent[i];
+    row_units_.push_back(unit(row_exponents[i]));
+    row_reciprocals_.push_back(reciprocal(row_exponents[i]));
+    remainder_row_units_.push_back(
+        unit(std::clamp(own + model.rows.shift[i], -kMaxRowExponent, kMaxRowExponent)));
+    remainder_row_reciprocals_.push_back(reciprocal(own));
+  }
+  for (std::size_t j = 0; j < columns; ++j) {
+    const int own = model.columns.exponent[j] - kCodeBits;
+    column_units_.push_back(unit(own + model.columns.shift[j]));
+    column_reciprocals_.push_back(reciprocal(own));
+  }
+  values_.resize(rows * column_pivots_);
+  remainders_.resize(columns * row_pivots_);
+  column_weights_.resize(columns * column_pivots_);
+  for (std::size_t j = 0; j < columns; ++j) {
+    for (std::size_t k = 0; k < model.columns.pivots; ++k) {
+      column_weights_[(k / 2 * columns + j) * 2 + k % 2] =
+          model.columns.weights[j * model.columns.pivots + k];
+    }
+  }
+  row_weights_.resize(rows * row_pivots_);
+  for (std::size_t i = 0; i < rows; ++i) {
+    std::copy_n(model.rows.weights.data() + i * model.rows.pivots, model.rows.pivots,
+                row_weights_.data() + i * row_pivots_);
+  }
+  set_level(0);
+}
+
+void Predictor::set_level(int level) {
+  remainder_column_units_.clear();
+  remainder_column_reciprocals_.clear();
+  for (const std::int16_t exponent : model_.remainder_exponent) {
+    remainder_column_units_.push_back(unit(exponent + level - kCodeBits));
+    remainder_column_reciprocals_.push_back(reciprocal(exponent + level - kCodeBits));
+  }
+}
+
+void Predictor::first(const Block& block, std::size_t known, std::span<float> predictions) {
+  const std::size_t pairs = std::min(even(known), column_pivots_) / 2;
+  if (pairs == 0) {
+    std::fill(predictions.begin(), predictions.end(), 0.0F);
+    return;
+  }
+  const std::size_t columns = block.columns();
+  sums_.resize(block.values());
+  gemm_kernels().multiply(
+      {block.rows(), columns, pairs, column_pivots_, model_.columns.order.size() * 2, columns},
+      values_.data() + block.top * column_pivots_, column_weights_.data() + block.left * 2,
+      sums_.data(), false);
+  for (std::size_t i = 0; i < block.rows(); ++i) {
+    predictions_of_row(sums_.data() + i * columns, column_units_.data() + block.left,
+                       row_units_[block.top + i], columns, predictions.data() + i * columns);
+  }
+}
+
+void Predictor::second(const Block& block, std::size_t known, std::span<float> predictions) {
+  const std::size_t pairs = std::min(even(known), row_pivots_) / 2;
+  if (pairs == 0) return;
+  const std::size_t columns = block.columns();
+  sums_.resize(block.values());
+  scratch_.resize(columns);
+  gemm_kernels().multiply(
+      {block.rows(), columns, pairs, row_pivots_, model_.columns.order.size() * 2, columns},
+      row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2,
+      sums_.data(), false);
+  for (std::size_t i = 0; i < block.rows(); ++i) {
+    predictions_of_row(sums_.data() + i * columns, remainder_column_units_.data() + block.left,
+                       remainder_row_units_[block.top + i], columns, scratch_.data());
+    add_row(scratch_.data(), columns, predictions.data() + i * columns);
+  }
+}
+
+void Predictor::learn_values(const Block& block, std::span<const float> values) {
+  const std::size_t right = std::min(block.right, model_.columns.pivots);
+  if (block.left >= right) return;
+  for (std::size_t i = 0; i < block.rows(); ++i) {
+    codes_of_row(values.data() + i * block.columns(), column_reciprocals_.data() + block.left,
+                 row_reciprocals_[block.top + i], right - block.left,
+                 values_.data() + (block.top + i) * column_pivots_ + block.left);
+  }
+}
+
+void Predictor::learn_remainders(const Block& block, std::span<const float> values,
+                                 std::span<const float> first) {
+  const std::size_t columns = block.columns();
+  const std::size_t all_columns = model_.columns.order.size();
+  for (std::size_t i = block.top; i < std::min(block.bottom, model_.rows.pivots); ++i) {
+    const std::size_t at = (i - block.top) * columns;
+    remainder_codes_of_row(values.data() + at, first.data() + at,
+                           remainder_column_reciprocals_.data() + block.left,
+                           remainder_row_reciprocals_[i], columns,
+                           remainders_.data() + (i / 2 * all_columns + block.left) * 2 + i % 2);
+  }
+}
+
+}  // namespace lmgc::predict

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "predict/model.h"
+
+namespace lmgc::predict {
+
+/// Rows [top, bottom) and columns [left, right) of a tile, in coding order.
+struct Block {
+  std::size_t top, bottom, left, right;
+
+  [[nodiscard]] std::size_t rows() const { return bottom - top; }
+  [[nodiscard]] std::size_t columns() const { return right - left; }
+  [[nodiscard]] std::size_t values() const { return rows() * columns(); }
+};
+
+/// Blocks of a tile in an order in which all that a block needs comes before it.
+[[nodiscard]] std::vector<Block> wavefront(const Model& model);
+
+/// Row exponents and levels are within this.
+inline constexpr int kMaxRowExponent = 30;
+
+/// Predicts a tile's values from those decoded before them. One tile, one thread. Requires the
+/// default floating-point environment.
+class Predictor {
+ public:
+  /// `model` must outlive it. `row_exponents` [rows] in coding order: log2 of the size of each
+  /// row's values in units of the columns' exponents.
+  Predictor(const Model& model, std::span<const std::int16_t> row_exponents);
+
+  /// How many octaves this step's remainders lie above history's. Before the first `second`.
+  void set_level(int level);
+
+  /// Prediction of the block's values [rows][columns] from the first `known` columns of their rows.
+  void first(const Block& block, std::size_t known, std::span<float> predictions);
+  /// Adds the prediction of what `first` leaves, from the first `known` rows of their columns.
+  void second(const Block& block, std::size_t known, std::span<float> predictions);
+
+  /// Codes of the block's values [rows][columns], needed by blocks to the right.
+  void learn_values(const Block& block, std::span<const float> values);
+  /// Codes of what `first` left of them, needed by blocks below.
+  void learn_remainders(const Block& block, std::span<const float> values,
+                        std::span<const float> first);
+
+ private:
+  const Model& model_;
+  std::vector<float> row_units_, row_reciprocals_;        // of values
+  std::vector<float> column_units_, column_reciprocals_;  // with weights' shift; without
+  std::vector<float> remainder_row_units_, remainder_row_reciprocals_;
+  std::vector<float> remainder_column_units_, remainder_column_reciprocals_;
+  std::size_t column_pivots_, row_pivots_;    // even
+  std::vector<std::int16_t> values_;          // [rows][column pivots]
+  std::vector<std::int16_t> remainders_;      // [row pivots / 2][columns][2]
+  std::vector<std::int16_t> column_weights_;  // [column pivots / 2][columns][2]
+  std::vector<std::int16_t> row_weights_;     // [rows][row pivots]
+  std::vector<std::int32_t> sums_;
+  std::vector<float> scratch_;
+};
+
+}  // namespace lmgc::predict

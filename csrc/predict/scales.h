@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace lmgc::predict {
+
+/// Scale of a row or column that is +0.0 throughout.
+inline constexpr std::int16_t kZeroLine = INT16_MIN;
+/// Scales of rows and of columns are within +-kMaxScale, in quarter octaves.
+inline constexpr int kMaxScale = 1023;
+
+/// Separable scales: value (i, j) is expected rows[i] + columns[j] quarter octaves from its
+/// prediction, log2 of the geometric mean.
+struct Scales {
+  std::vector<std::int16_t> rows, columns;
+};
+
+/// The encoder's choice for a tile: the mean over rows, then over columns, of how far `values`
+/// [rows][columns] lie from `predictions` (empty: from zero). Without `with_columns` all columns
+/// have scale 0.
+[[nodiscard]] Scales estimate_scales(std::span<const float> values,
+                                     std::span<const float> predictions, std::size_t columns,
+                                     bool with_columns);
+
+}  // namespace lmgc::predict

@@ -1,0 +1,58 @@
+"""Histories: what past steps' averaged gradients say about each parameter's next one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from lmgc_torch import _C
+
+# Pivots at most, and the first blocks that are coded: the later ones double, or not.
+_OPTIONS = {
+    "fast": (128, "doubling"),
+    "balanced": (512, "sixteens"),
+    "max": (512, "singles"),
+}
+_FEWEST_VALUES = 4096  # smaller parameters are not worth a history
+
+
+def make_history(preset: str, shape: Sequence[int]) -> _C.History | None:
+    """A new history for a parameter, or None where there is nothing to learn."""
+    wide = sum(size > 1 for size in shape) > 1
+    if preset not in _OPTIONS or not wide or math.prod(shape) < _FEWEST_VALUES:
+        return None
+    return _C.History(shape, *_OPTIONS[preset])
+
+
+def histories_state(histories: Sequence[_C.History | None]) -> list[torch.Tensor | None]:
+    """One uint8 tensor for each history."""
+    return [
+        None if history is None else torch.frombuffer(bytearray(history.state()), dtype=torch.uint8)
+        for history in histories
+    ]
+
+
+def load_histories(
+    histories: Sequence[_C.History | None], state: Sequence[torch.Tensor | None]
+) -> None:
+    """Restores all histories, or none. Raises ValueError for others' or damaged states."""
+    if [history is None for history in histories] != [saved is None for saved in state]:
+        raise ValueError(
+            f"states of {len(state)} parameters do not fit this codec's {len(histories)}"
+        )
+    old = histories_state(histories)
+    try:
+        _restore(histories, state)
+    except ValueError:
+        _restore(histories, old)
+        raise
+
+
+def _restore(
+    histories: Sequence[_C.History | None], state: Sequence[torch.Tensor | None]
+) -> None:
+    for history, saved in zip(histories, state, strict=True):
+        if history is not None and saved is not None:
+            history.restore(saved.numpy().tobytes())
