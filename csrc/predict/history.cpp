@@ -1,0 +1,144 @@
+#include "predict/history.h"
+
+#include <xxhash.h>
+
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "parallel.h"
+
+namespace lmgc::predict {
+namespace {
+
+constexpr std::uint32_t kMagic = 0x5348474C;  // "LGHS"
+constexpr std::uint32_t kStateVersion = 1;
+constexpr std::size_t kLargeSide = 1024;  // tiles with such a side have bounded memory
+constexpr double kWarmDecay = 0.95, kDecay = 0.8;
+
+}  // namespace
+
+History::History(std::span<const std::int64_t> shape, HistoryOptions options)
+    : shape_(shape.begin(), shape.end()), options_(options), tiles_(tiles_of(shape)) {
+  if (options.max_pivots < 16 || options.max_pivots > kMaxPivots || options.period == 0 ||
+      options.blocks > Blocks::kOne) {
+    throw std::invalid_argument("lmgc::predict: a history has 16 to " + std::to_string(kMaxPivots) +
+                                " pivots, got " + std::to_string(options.max_pivots) +
+                                ", and a period of at least 1");
+  }
+  for (const Tile& tile : tiles_) {
+    values_ += tile.rows * tile.columns;
+    std::unique_ptr<TileHistory> history;
+    if (has_model(tile)) {
+      const bool bounded = tiles_.size() > 1 || std::max(tile.rows, tile.columns) >= kLargeSide;
+      const PivotCounts pivots = pivot_counts(tile, options.max_pivots, bounded);
+      history = std::make_unique<TileHistory>(tile, pivots.columns, pivots.rows, options.blocks);
+    }
+    histories_.push_back(std::move(history));
+  }
+  collect_models();
+}
+
+bool History::learns(std::size_t tile) const {
+  return steps_ <= kWarmSteps || (steps_ + options_.phase + tile) % options_.period == 0;
+}
+
+void History::observe(std::span<const float> average) {
+  if (average.size() != values_) {
+    throw std::invalid_argument("lmgc::predict: an average of " + std::to_string(average.size()) +
+                                " values for a parameter of " + std::to_string(values_));
+  }
+  ++steps_;
+  const double decay = steps_ <= kWarmSteps || options_.period == 1 ? kWarmDecay : kDecay;
+  parallel_for(histories_.size(), [&](std::size_t tile) {
+    if (histories_[tile] && learns(tile)) histories_[tile]->observe(average.data(), decay);
+  });
+  collect_models();
+}
+
+void History::collect_models() {
+  models_.clear();
+  for (const auto& history : histories_) models_.push_back(history ? history->model() : nullptr);
+}
+
+std::uint64_t History::fingerprint() const {
+  StateWriter hashed;
+  hashed.put(steps_);
+  hashed.put_all(shape_);
+  for (const auto& history : histories_) {
+    hashed.put(history ? history->fingerprint() : std::uint64_t{0});
+  }
+  return XXH64(hashed.written().data(), hashed.written().size(), 0);
+}
+
+std::size_t History::bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& history : histories_) bytes += history ? history->bytes() : 0;
+  return bytes;
+}
+
+std::vector<std::byte> History::state() const {
+  StateWriter body;
+  body.put_all(shape_);
+  body.put(std::uint64_t{options_.max_pivots});
+  body.put(std::uint64_t{options_.period});
+  body.put(std::uint64_t{options_.phase});
+  body.put(options_.blocks);
+  body.put(steps_);
+  for (const auto& history : histories_) {
+    if (history) history->write(body);
+  }
+  StateWriter state;
+  state.put(kMagic);
+  state.put(kStateVersion);
+  state.put(std::uint64_t{body.written().size()});
+  state.put(std::uint64_t{XXH64(body.written().data(), body.written().size(), 0)});
+  state.put_all(body.written());
+  return std::move(state.written());
+}
+
+void History::restore(std::span<const std::byte> state) {
+  StateReader head(state);
+  require(head.take<std::uint32_t>() == kMagic, "it is no history");
+  const auto version = head.take<std::uint32_t>();
+  if (version != kStateVersion) {
+    throw std::invalid_argument("lmgc::predict: history's state has version " +
+                                std::to_string(version) + ", this library reads " +
+                                std::to_string(kStateVersion));
+  }
+  const auto length = head.take<std::uint64_t>();
+  const auto hash = head.take<std::uint64_t>();
+  if (head.rest().size() < length) {
+    throw std::invalid_argument(
+        "lmgc::predict: history's state is truncated: " + std::to_string(head.rest().size()) +
+        " bytes of " + std::to_string(length));
+  }
+  require(head.rest().size() == length && XXH64(head.rest().data(), length, 0) == hash,
+          "its checksum does not match");
+
+  StateReader body(head.rest());
+  for (const std::int64_t size : shape_) {
+    if (body.take<std::int64_t>() != size) {
+      throw std::invalid_argument(
+          "lmgc::predict: history's state is of a parameter of another "
+          "shape");
+    }
+  }
+  if (body.take<std::uint64_t>() != options_.max_pivots ||
+      body.take<std::uint64_t>() != options_.period ||
+      body.take<std::uint64_t>() != options_.phase || body.take<Blocks>() != options_.blocks) {
+    throw std::invalid_argument("lmgc::predict: history's state was made with other options");
+  }
+  History next(shape_, options_);
+  next.steps_ = body.take<std::uint64_t>();
+  for (const auto& history : next.histories_) {
+    if (history) history->read(body);
+  }
+  require(body.rest().empty(), "more bytes than its shape needs");
+  next.collect_models();
+  *this = std::move(next);
+}
+
+void History::reset() { *this = History(shape_, options_); }
+
+}  // namespace lmgc::predict

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "predict/model.h"
+#include "predict/regression.h"
+#include "predict/tile.h"
+#include "predict/tile_history.h"
+
+namespace lmgc::predict {
+
+struct HistoryOptions {
+  std::size_t max_pivots = 128;  ///< of a side; large parameters have as many as kMaxShare allows
+  Blocks blocks = Blocks::kDoubling;
+  /// From kWarmSteps on, a tile learns every that many steps.
+  std::size_t period = 8;
+  /// Shifts the steps at which tiles learn, so that parameters (say, by their index) take turns.
+  std::size_t phase = 0;
+
+  friend bool operator==(const HistoryOptions&, const HistoryOptions&) = default;
+};
+
+/// Every step is learned until this many have been seen.
+inline constexpr std::uint64_t kWarmSteps = 10;
+
+/// What past steps' averaged gradients say about the next of one parameter: a Model for each of
+/// its tiles. The same averages give the same bits on any machine and with any number of threads.
+class History {
+ public:
+  /// Throws std::invalid_argument on options without meaning.
+  explicit History(std::span<const std::int64_t> shape, HistoryOptions options = {});
+
+  /// Learns the next step's average, the parameter's values in order. Throws
+  /// std::invalid_argument if their number is not the shape's.
+  void observe(std::span<const float> average);
+
+  [[nodiscard]] std::span<const Tile> tiles() const { return tiles_; }
+  /// One for each of tiles(): null before the first step and for small tiles.
+  [[nodiscard]] std::span<const std::shared_ptr<const Model>> models() const { return models_; }
+  [[nodiscard]] std::uint64_t steps() const { return steps_; }
+  /// Equal only where models() and all that later steps depend on are.
+  [[nodiscard]] std::uint64_t fingerprint() const;
+  /// Resident bytes, models included.
+  [[nodiscard]] std::size_t bytes() const;
+
+  [[nodiscard]] std::vector<std::byte> state() const;
+  /// Continues as the history that wrote `state`, of the same shape and options; this is how a
+  /// late rank joins. Otherwise throws std::invalid_argument, and nothing has changed.
+  void restore(std::span<const std::byte> state);
+  void reset();
+
+ private:
+  [[nodiscard]] bool learns(std::size_t tile) const;
+  void collect_models();
+
+  std::vector<std::int64_t> shape_;
+  HistoryOptions options_;
+  std::size_t values_ = 0;
+  std::vector<Tile> tiles_;
+  std::vector<std::unique_ptr<TileHistory>> histories_;  // null where a tile has no Model
+  std::vector<std::shared_ptr<const Model>> models_;
+  std::uint64_t steps_ = 0;
+};
+
+}  // namespace lmgc::predict

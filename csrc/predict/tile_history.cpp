@@ -1,0 +1,229 @@
+#include "predict/tile_history.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "predict/numbers.h"
+
+namespace lmgc::predict {
+namespace {
+
+constexpr std::size_t kLeastValues = 4096, kLeastSide = 8;
+constexpr double kMaxShare = 0.15;
+// Of mean variances: the ridges that suited convolutions, transformers, young and overfitted nets.
+constexpr double kColumnShrinkage = 0.003, kRowShrinkage = 0.03;
+
+std::vector<int> exponents_of(std::span<const float> sizes) {
+  std::vector<int> exponents(sizes.size());
+  std::ranges::transform(sizes, exponents.begin(),
+                         [](float size) { return exponent_of(static_cast<double>(size) * size); });
+  return exponents;
+}
+
+/// Root mean squares over steps: of total weight `before` so far, and one step more.
+void update_sizes(std::span<const double> mean_squares, double before, double after,
+                  std::span<float> sizes) {
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const double sum = static_cast<double>(sizes[i]) * sizes[i] * before + mean_squares[i];
+    sizes[i] = static_cast<float>(std::sqrt(std::min(sum / after, 0x1p250)));
+  }
+}
+
+/// Sum of log2(before / after) in 1/65536, averaged with what it was.
+void update_gain(std::span<const double> before, std::span<const double> after,
+                 std::int64_t& gain) {
+  std::int64_t now = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) now += log2_q16(before[i]) - log2_q16(after[i]);
+  gain = (gain + now) / 2;
+}
+
+void hide(Side& side) {
+  const std::size_t n = side.order.size();
+  side.pivots = 0;
+  side.edges = {0, static_cast<std::uint16_t>(n)};
+  side.weights.clear();
+}
+
+std::size_t side_bytes(std::size_t n, std::size_t pivots) {
+  return n * (pivots + 13) + pivots * (pivots + 1);
+}
+
+}  // namespace
+
+bool has_model(const Tile& tile) {
+  return tile.rows * tile.columns >= kLeastValues &&
+         std::min(tile.rows, tile.columns) >= kLeastSide;
+}
+
+std::size_t history_bytes(const Tile& tile, PivotCounts pivots) {
+  return side_bytes(tile.columns, pivots.columns) + side_bytes(tile.rows, pivots.rows) +
+         4 * tile.columns + 2 * tile.columns;
+}
+
+PivotCounts pivot_counts(const Tile& tile, std::size_t most, bool bounded) {
+  const auto counts = [&](std::size_t pivots) {
+    return PivotCounts{std::min(pivots, tile.columns) & ~std::size_t{1},
+                       std::min(pivots, tile.rows) & ~std::size_t{1}};
+  };
+  const double room = kMaxShare * 4 * static_cast<double>(tile.rows * tile.columns);
+  std::size_t pivots = std::min(most, kMaxPivots);
+  while (bounded && pivots > 16 &&
+         static_cast<double>(history_bytes(tile, counts(pivots))) > room) {
+    pivots = (pivots - 1) & ~std::size_t{15};
+  }
+  return counts(pivots);
+}
+
+TileHistory::TileHistory(const Tile& tile, std::size_t column_pivots, std::size_t row_pivots,
+                         Blocks blocks)
+    : tile_(tile),
+      columns_(tile.columns, column_pivots, blocks, kColumnShrinkage),
+      rows_(tile.rows, row_pivots, blocks, kRowShrinkage) {
+  reset();
+}
+
+void TileHistory::reset() {
+  columns_.reset();
+  rows_.reset();
+  learned_.reset();
+  weight_ = 0;
+  column_size_.assign(tile_.columns, 0);
+  remainder_size_.assign(tile_.columns, 0);
+  row_size_.assign(tile_.rows, 0);
+  column_gain_ = row_gain_ = 0;
+  publish();
+}
+
+void TileHistory::observe(const float* gradient, double decay) {
+  Matrix x(tile_.rows, tile_.columns);
+  for (std::size_t i = 0; i < tile_.rows; ++i) {
+    const float* from = gradient + tile_.start + i * tile_.stride;
+    std::transform(from, from + tile_.columns, x.row(i).begin(), finite_or_zero);
+  }
+  const double before = decay * weight_;
+  weight_ = before + 1;
+  auto next = std::make_shared<Model>();
+  if (learned_) *next = *learned_;
+
+  const std::vector<int> no_exponents(tile_.rows, 0);
+  const std::vector<double> squares = column_mean_squares(x, no_exponents);
+  update_sizes(squares, before, weight_, column_size_);
+  const std::vector<int> column_exponent = exponents_of(column_size_);
+  const auto learn_columns = [&] {
+    columns_.observe(samples_of_rows(x, column_exponent), column_exponent, decay, next->columns);
+  };
+
+  // What the rows learn from is what coding sees: the remainder of a step that the columns'
+  // weights had not seen. (Remainders of learned steps lose .001 to .006 of the rate.)
+  if (!learned_) learn_columns();
+  Matrix remainder = columns_remainder(x, learned_ ? learned_->columns : next->columns);
+  std::vector<double> left = column_mean_squares(remainder, no_exponents);
+  if (learned_) {
+    update_gain(squares, left, column_gain_);
+    learn_columns();
+  }
+  if (column_gain_ < 0) {
+    remainder = std::move(x);
+    left = squares;
+  }
+  update_sizes(left, before, weight_, remainder_size_);
+  const std::vector<int> remainder_exponent = exponents_of(remainder_size_);
+  const std::vector<double> row_squares = row_mean_squares(remainder, remainder_exponent);
+  if (learned_) {
+    update_gain(row_squares,
+                rows_remainder_mean_squares(remainder, learned_->rows, remainder_exponent),
+                row_gain_);
+  }
+  update_sizes(row_squares, before, weight_, row_size_);
+  const std::vector<int> row_exponent = exponents_of(row_size_);
+  rows_.observe(samples_of_columns(remainder, remainder_exponent, row_exponent), row_exponent,
+                decay, next->rows);
+
+  next->remainder_exponent.resize(tile_.columns);
+  for (std::size_t j = 0; j < tile_.columns; ++j) {
+    next->remainder_exponent[j] =
+        static_cast<std::int16_t>(remainder_exponent[next->columns.order[j]]);
+  }
+  learned_ = std::move(next);
+  publish();
+}
+
+/// model_ and fingerprint_ from the rest.
+void TileHistory::publish() {
+  model_ = learned_;
+  if (learned_ && (column_gain_ < 0 || row_gain_ < 0)) {
+    auto shown = std::make_shared<Model>(*learned_);
+    if (column_gain_ < 0) hide(shown->columns);
+    if (row_gain_ < 0) hide(shown->rows);
+    model_ = std::move(shown);
+  }
+  StateWriter state;
+  write(state);
+  fingerprint_ = XXH64(state.written().data(), state.written().size(), 0);
+}
+
+std::size_t TileHistory::bytes() const {
+  StateWriter state;
+  write(state);
+  std::size_t bytes = state.written().size();
+  for (const auto& model : {learned_, model_ == learned_ ? nullptr : model_}) {
+    if (!model) continue;
+    if (model != learned_) {
+      bytes += model->columns.weights.size() + model->rows.weights.size();
+    }
+  }
+  return bytes;
+}
+
+void TileHistory::write(StateWriter& state) const {
+  static const Side kEmpty;
+  columns_.write(state, learned_ ? learned_->columns : kEmpty);
+  rows_.write(state, learned_ ? learned_->rows : kEmpty);
+  if (!learned_) return;
+  state.put(weight_);
+  state.put_all(column_size_);
+  state.put_all(remainder_size_);
+  state.put_all(row_size_);
+  state.put(column_gain_);
+  state.put(row_gain_);
+}
+
+void TileHistory::read(StateReader& state) {
+  reset();
+  try {
+    auto next = std::make_shared<Model>();
+    columns_.read(state, next->columns);
+    rows_.read(state, next->rows);
+    require(columns_.observed() == rows_.observed(), "its sides have seen different steps");
+    if (columns_.observed() > 0) {
+      weight_ = state.take<double>();
+      state.take_all(column_size_);
+      state.take_all(remainder_size_);
+      state.take_all(row_size_);
+      column_gain_ = state.take<std::int64_t>();
+      row_gain_ = state.take<std::int64_t>();
+      require(weight_ >= 1 && weight_ < 1e6, "the steps' weight");
+      for (const auto* sizes : {&column_size_, &remainder_size_, &row_size_}) {
+        for (const float size : *sizes) require(size >= 0 && size <= 0x1p126f, "a size");
+      }
+      for (const std::int64_t gain : {column_gain_, row_gain_}) {
+        require(gain > -(std::int64_t{1} << 48) && gain < (std::int64_t{1} << 48), "a gain");
+      }
+      next->remainder_exponent.resize(tile_.columns);
+      const std::vector<int> exponent = exponents_of(remainder_size_);
+      for (std::size_t j = 0; j < tile_.columns; ++j) {
+        next->remainder_exponent[j] = static_cast<std::int16_t>(exponent[next->columns.order[j]]);
+      }
+      learned_ = std::move(next);
+    }
+  } catch (...) {
+    reset();
+    throw;
+  }
+  publish();
+}
+
+}  // namespace lmgc::predict

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "predict/model.h"
+#include "predict/regression.h"
+#include "predict/remainders.h"
+#include "predict/tile.h"
+
+namespace lmgc::predict {
+
+/// What past steps say about one tile. One thread at a time; the models it gave stay as they are.
+class TileHistory {
+ public:
+  /// Requires has_model(tile). Even pivots, at most as many as columns and rows.
+  TileHistory(const Tile& tile, std::size_t column_pivots, std::size_t row_pivots, Blocks blocks);
+
+  /// Learns the tile's part of an averaged gradient; what is not finite counts as 0. Older steps
+  /// count `decay` times what they did.
+  void observe(const float* gradient, double decay);
+
+  /// Null before the first observation. A side that did not help on steps it had not seen has no
+  /// pivots and one block.
+  [[nodiscard]] const std::shared_ptr<const Model>& model() const { return model_; }
+  /// Of everything that model() and the next observations depend on.
+  [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
+  /// Resident, without what the class itself takes.
+  [[nodiscard]] std::size_t bytes() const;
+
+  void write(StateWriter& state) const;
+  /// Throws std::invalid_argument on what write() cannot have written, and is reset then.
+  void read(StateReader& state);
+  void reset();
+
+ private:
+  void publish();
+
+  Tile tile_;
+  Regression columns_, rows_;
+  std::shared_ptr<const Model> learned_, model_;                // both sides; those that help
+  double weight_ = 0;                                           // of all steps in the sizes
+  std::vector<float> column_size_, remainder_size_, row_size_;  // root mean squares, by place
+  // Bits that a side saved on the last steps, decayed, in 1/65536 of a value's scale's log2.
+  std::int64_t column_gain_ = 0, row_gain_ = 0;
+  std::uint64_t fingerprint_ = 0;
+};
+
+/// Smaller ones have no Model.
+[[nodiscard]] bool has_model(const Tile& tile);
+
+/// As many pivots as `most` <= kMaxPivots and memory allow: the result for columns and for rows.
+/// `bounded`: memory within kMaxShare of the tile's float32 values.
+struct PivotCounts {
+  std::size_t columns, rows;
+};
+[[nodiscard]] PivotCounts pivot_counts(const Tile& tile, std::size_t most, bool bounded);
+
+/// Bytes that a TileHistory and its Model hold:
+///   (rows + columns) * (K + 13) + 6 * columns + 2 K (K + 1) for K pivots on each side.
+[[nodiscard]] std::size_t history_bytes(const Tile& tile, PivotCounts pivots);
+
+}  // namespace lmgc::predict
