@@ -2,10 +2,12 @@
 #include "coder/bind.h"
 #include "hook/bind.h"
 #include "model/bind.h"
+#include "predict/bind_gemm.h"
 
 PYBIND11_MODULE(_C, module) {
   lmgc::model::bind(module);
   lmgc::coder::bind(module);
+  lmgc::predict::bind_gemm(module);
   lmgc::codec::bind(module);
   lmgc::hook::bind(module);
 }
