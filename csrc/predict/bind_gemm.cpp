@@ -16,7 +16,8 @@ namespace {
 
 void check_matrix(const at::Tensor& tensor, const char* name, at::ScalarType dtype) {
   TORCH_CHECK_VALUE(tensor.dim() == 2 && tensor.scalar_type() == dtype &&
-                        tensor.device().is_cpu() && (tensor.size(1) < 2 || tensor.stride(1) == 1),
+                        tensor.device().is_cpu() &&
+                        (tensor.numel() == 0 || tensor.size(1) == 1 || tensor.stride(1) == 1),
                     "lmgc::predict: ", name, " is ", tensor.toString(), tensor.sizes(),
                     ", expected a CPU matrix of ", dtype, " whose rows are contiguous");
 }

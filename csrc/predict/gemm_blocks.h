@@ -47,18 +47,12 @@ class GemmBlocks {
         GemmShape part = shape;
         part.n = columns;
         part.pairs = std::min(kDepth, shape.pairs - start);
-        const std::int16_t* right = b + start * shape.b_stride + 2 * column;
-        if (packs) pack(part, right, packed);
+        Right right{b + start * shape.b_stride + 2 * column, shape.b_stride, 2};
+        if (packs) right = pack(part, right, packed);
         for (std::size_t row = 0; row < shape.m; row += kBlockRows) {
           part.m = std::min(kBlockRows, shape.m - row);
           const std::int16_t* left = a + row * shape.a_stride + 2 * start;
-          std::int32_t* out = c + row * shape.c_stride + column;
-          const bool add = accumulate || start > 0;
-          if (packs) {
-            block<2 * kDepth>(part, left, packed, out, add);
-          } else {
-            block<2>(part, left, right, out, add);
-          }
+          block(part, left, right, c + row * shape.c_stride + column, accumulate || start > 0);
         }
         start += kDepth;
       } while (start < shape.pairs);
@@ -82,10 +76,17 @@ class GemmBlocks {
             shape.pairs * shape.b_stride * sizeof(std::int16_t) <= kFewBytes);
   }
 
+  /// Some rows and columns of b: pair p of column j, a multiple of kPanel, is at
+  /// p * pair_step + j * column_step.
+  struct Right {
+    const std::int16_t* pairs;
+    std::size_t pair_step, column_step;
+  };
+
   /// Copies part.n columns to panels [kDepth][kPanel][2], with zeros beyond the last column.
-  static void pack(const GemmShape& part, const std::int16_t* b, std::int16_t* packed) {
+  static Right pack(const GemmShape& part, const Right& right, std::int16_t* packed) {
     for (std::size_t p = 0; p < part.pairs; ++p) {
-      const std::int16_t* from = b + p * part.b_stride;
+      const std::int16_t* from = right.pairs + p * right.pair_step;
       std::int16_t* to = packed + p * 2 * kPanel;
       std::size_t left = part.n;
       for (; left >= kPanel; left -= kPanel) {
@@ -98,21 +99,20 @@ class GemmBlocks {
         std::fill(to + 2 * left, to + 2 * kPanel, std::int16_t{0});
       }
     }
+    return {packed, 2 * kPanel, 2 * kDepth};
   }
 
-  /// Up to kBlockRows x kColumns x kDepth. From column to column of b, kColumnStep elements.
-  template <std::size_t kColumnStep>
-  static void block(const GemmShape& part, const std::int16_t* a, const std::int16_t* b,
+  /// Up to kBlockRows x kColumns x kDepth.
+  static void block(const GemmShape& part, const std::int16_t* a, const Right& right,
                     std::int32_t* c, bool add) {
-    const std::size_t b_stride = kColumnStep == 2 ? part.b_stride : 2 * kPanel;
     for (std::size_t column = 0; column < part.n; column += kPanel) {
       const std::size_t columns = std::min(kPanel, part.n - column);
       const GemmPanel panel{.m = part.m,
                             .pairs = part.pairs,
                             .a = a,
                             .a_stride = part.a_stride,
-                            .b = b + column * kColumnStep,
-                            .b_stride = b_stride,
+                            .b = right.pairs + column * right.column_step,
+                            .b_stride = right.pair_step,
                             .c = c + column,
                             .c_stride = part.c_stride,
                             .add = add};
