@@ -1,4 +1,6 @@
+import builtins
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from torch._C._distributed_c10d import ProcessGroup, Reducer
@@ -38,6 +40,52 @@ def pack_bits(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor: ...
 def unpack_bits(bytes: torch.Tensor, counts: torch.Tensor) -> torch.Tensor: ...
 def pack_unary(values: torch.Tensor) -> torch.Tensor: ...
 def unpack_unary(bytes: torch.Tensor, count: int) -> torch.Tensor: ...
+def set_predict_gemm_path(name: str) -> None: ...
+
+class SideDict(TypedDict):
+    """`weights` is int8 [n, pivots], the others are int64 [n]; `edges` are those of blocks."""
+
+    order: torch.Tensor
+    edges: torch.Tensor
+    pivots: int
+    weights: torch.Tensor
+    shift: torch.Tensor
+    exponent: torch.Tensor
+
+class ModelDict(TypedDict):
+    columns: SideDict
+    rows: SideDict
+    remainder_exponent: torch.Tensor
+
+class History:
+    """`blocks`: 0 doubling, 1 of sixteen, 2 of one."""
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        max_pivots: int = ...,
+        blocks: int = ...,
+        period: int = ...,
+        phase: int = ...,
+    ) -> None: ...
+    def observe(self, average: torch.Tensor) -> None: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def fingerprint(self) -> int: ...
+    @property
+    def tiles(self) -> list[tuple[int, int, int, int]]: ...
+    def models(self) -> list[ModelDict | None]: ...
+    def state(self) -> builtins.bytes: ...
+    def restore(self, state: builtins.bytes) -> None: ...
+    def reset(self) -> None: ...
+
+def predict_gemm_paths() -> list[str]: ...
+def predict_gemm(
+    a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, path: str, accumulate: bool = ...
+) -> None: ...
 
 class Codec:
     @staticmethod

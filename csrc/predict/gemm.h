@@ -34,8 +34,12 @@ extern const GemmKernels kAvx512VnniGemm;
 
 /// Those that this machine runs and that passed the self-test, fastest first; never empty.
 [[nodiscard]] std::span<const GemmKernels* const> usable_gemm_kernels();
+
+/// The one in use: the fastest, unless `use_gemm_kernels` chose another.
 [[nodiscard]] const GemmKernels& gemm_kernels();
+
 /// Throws std::invalid_argument if `name` is not usable here.
+[[nodiscard]] const GemmKernels& gemm_kernels(std::string_view name);
 void use_gemm_kernels(std::string_view name);
 
 }  // namespace lmgc::predict

@@ -62,12 +62,12 @@ Samples Regression::past(const Side& side, std::span<const int> exponent) {
   for (std::size_t i = 0; i < n_; ++i) {
     const std::size_t place = side.order[i];
     change[place] = side.exponent[i] - exponent[place];
-    const double power = power_[place] * power_of_two(2 * change[place]);
+    const double power = power_[place] * wide::power_of_two(2 * change[place]);
     power_[place] = static_cast<float>(std::min(power, kMaxPower));
     most = std::max<double>(most, power_[place]);
   }
-  const int unit = exponent_of(most) - kCodeExponent;
-  past.weight = power_of_two(2 * unit);
+  const int unit = wide::exponent_of(most) - kCodeExponent;
+  past.weight = wide::power_of_two(2 * unit);
 
   // Others: L^T weights. First L^T and the weights (in coding order) as GEMM wants them.
   std::vector<std::int16_t> left(pivots_ * pivots_), weights(pivots_ * n_);
@@ -91,17 +91,18 @@ Samples Regression::past(const Side& side, std::span<const int> exponent) {
                             left.data(), weights.data() + 2 * begin, sums.data(), false);
     for (std::size_t i = begin; i < begin + across; ++i) {
       const std::size_t place = side.order[i];
-      const double scale = power_of_two(factor_exponent_ + side.shift[i] + change[place] - unit);
+      const double scale =
+          wide::power_of_two(factor_exponent_ + side.shift[i] + change[place] - unit);
       for (std::size_t k = 0; k < pivots_; ++k) {
-        past.at(k, place) = code_of(sums[k * kStrip + i - begin] * scale, kMaxStoredCode);
+        past.at(k, place) = wide::code_of(sums[k * kStrip + i - begin] * scale, kMaxStoredCode);
       }
     }
   }
   for (std::size_t q = 0; q < pivots_; ++q) {
     const std::size_t place = side.order[q];
-    const double scale = power_of_two(factor_exponent_ + change[place] - unit);
+    const double scale = wide::power_of_two(factor_exponent_ + change[place] - unit);
     for (std::size_t k = 0; k <= q; ++k) {
-      past.at(k, place) = code_of(left[k * pivots_ + q] * scale, kMaxStoredCode);
+      past.at(k, place) = wide::code_of(left[k * pivots_ + q] * scale, kMaxStoredCode);
     }
   }
   return past;
@@ -200,21 +201,23 @@ void Regression::solve(std::span<const Samples* const> sets, double ridge, Side&
       }
       for (std::size_t s = 0; s < across; ++s) {
         const double size = std::clamp(largest[s] / kMaxWeight, 0x1p-60, 0x1p59);
-        const int shift = floor_log2(size) + 1;
-        const double scale = power_of_two(-shift);
+        const int shift = wide::floor_log2(size) + 1;
+        const double scale = wide::power_of_two(-shift);
         side.shift[begin + s] = static_cast<std::int8_t>(shift);
         std::int8_t* weights = side.weights.data() + (begin + s) * pivots_;
         for (std::size_t k = 0; k < known; ++k) {
-          weights[k] = static_cast<std::int8_t>(code_of(strip[k * kStrip + s] * scale, kMaxWeight));
+          weights[k] =
+              static_cast<std::int8_t>(wide::code_of(strip[k * kStrip + s] * scale, kMaxWeight));
         }
       }
     }
   }
 
-  factor_exponent_ = exponent_of(most) - kCodeExponent;
-  const double scale = power_of_two(-factor_exponent_);
+  factor_exponent_ = wide::exponent_of(most) - kCodeExponent;
+  const double scale = wide::power_of_two(-factor_exponent_);
   for (std::size_t k = 0, at = 0; k < pivots_; ++k) {
-    for (const double value : factor.row(k)) factor_[at++] = code_of(value * scale, kMaxStoredCode);
+    for (const double value : factor.row(k))
+      factor_[at++] = wide::code_of(value * scale, kMaxStoredCode);
   }
 }
 

@@ -18,8 +18,9 @@ constexpr double kColumnShrinkage = 0.003, kRowShrinkage = 0.03;
 
 std::vector<int> exponents_of(std::span<const float> sizes) {
   std::vector<int> exponents(sizes.size());
-  std::ranges::transform(sizes, exponents.begin(),
-                         [](float size) { return exponent_of(static_cast<double>(size) * size); });
+  std::ranges::transform(sizes, exponents.begin(), [](float size) {
+    return wide::exponent_of(static_cast<double>(size) * size);
+  });
   return exponents;
 }
 
@@ -36,7 +37,8 @@ void update_sizes(std::span<const double> mean_squares, double before, double af
 void update_gain(std::span<const double> before, std::span<const double> after,
                  std::int64_t& gain) {
   std::int64_t now = 0;
-  for (std::size_t i = 0; i < before.size(); ++i) now += log2_q16(before[i]) - log2_q16(after[i]);
+  for (std::size_t i = 0; i < before.size(); ++i)
+    now += wide::log2_q16(before[i]) - wide::log2_q16(after[i]);
   gain = (gain + now) / 2;
 }
 
@@ -101,7 +103,7 @@ void TileHistory::observe(const float* gradient, double decay) {
   Matrix x(tile_.rows, tile_.columns);
   for (std::size_t i = 0; i < tile_.rows; ++i) {
     const float* from = gradient + tile_.start + i * tile_.stride;
-    std::transform(from, from + tile_.columns, x.row(i).begin(), finite_or_zero);
+    std::transform(from, from + tile_.columns, x.row(i).begin(), wide::finite_or_zero);
   }
   const double before = decay * weight_;
   weight_ = before + 1;
@@ -169,12 +171,8 @@ std::size_t TileHistory::bytes() const {
   StateWriter state;
   write(state);
   std::size_t bytes = state.written().size();
-  for (const auto& model : {learned_, model_ == learned_ ? nullptr : model_}) {
-    if (!model) continue;
-    if (model != learned_) {
-      bytes += model->columns.weights.size() + model->rows.weights.size();
-    }
-  }
+  if (learned_) bytes += learned_->remainder_exponent.size() * sizeof(std::int16_t);
+  if (model_ != learned_) bytes += model_->columns.weights.size() + model_->rows.weights.size();
   return bytes;
 }
 
