@@ -3,11 +3,13 @@
 #include "hook/bind.h"
 #include "model/bind.h"
 #include "predict/bind_gemm.h"
+#include "predict/bind_history.h"
 
 PYBIND11_MODULE(_C, module) {
   lmgc::model::bind(module);
   lmgc::coder::bind(module);
   lmgc::predict::bind_gemm(module);
+  lmgc::predict::bind_history(module);
   lmgc::codec::bind(module);
   lmgc::hook::bind(module);
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x5348474C;  // "LGHS"
 constexpr std::uint32_t kStateVersion = 1;
-constexpr std::size_t kLargeSide = 1024;  // tiles with such a side have bounded memory
+constexpr std::size_t kLargeValues = 1 << 19;  // parameters from here on have bounded memory
 constexpr double kWarmDecay = 0.95, kDecay = 0.8;
 
 }  // namespace
@@ -26,12 +26,11 @@ History::History(std::span<const std::int64_t> shape, HistoryOptions options)
                                 " pivots, got " + std::to_string(options.max_pivots) +
                                 ", and a period of at least 1");
   }
+  for (const Tile& tile : tiles_) values_ += tile.rows * tile.columns;
   for (const Tile& tile : tiles_) {
-    values_ += tile.rows * tile.columns;
     std::unique_ptr<TileHistory> history;
     if (has_model(tile)) {
-      const bool bounded = tiles_.size() > 1 || std::max(tile.rows, tile.columns) >= kLargeSide;
-      const PivotCounts pivots = pivot_counts(tile, options.max_pivots, bounded);
+      const PivotCounts pivots = pivot_counts(tile, options.max_pivots, values_ >= kLargeValues);
       history = std::make_unique<TileHistory>(tile, pivots.columns, pivots.rows, options.blocks);
     }
     histories_.push_back(std::move(history));

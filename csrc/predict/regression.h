@@ -39,8 +39,11 @@ class Regression {
   void read(StateReader& state, Side& side);
 
  private:
-  [[nodiscard]] Samples past(const Side& side, std::span<const int> exponent);
-  void solve(std::span<const Samples* const> sets, double ridge, Side& side);
+  [[nodiscard]] Samples past(const Side& side, std::span<const int> exponent,
+                             std::span<double> own);
+  void solve(std::span<const Samples* const> sets, std::span<const double> own, double ridge,
+             Side& side);
+  [[nodiscard]] double ridge() const;
 
   std::size_t n_, pivots_;
   Blocks blocks_;

@@ -19,7 +19,7 @@ constexpr std::size_t kColumnBlock = 64;
 std::vector<double> powers(std::span<const int> exponent, int sign) {
   std::vector<double> powers(exponent.size());
   std::ranges::transform(exponent, powers.begin(),
-                         [sign](int e) { return power_of_two(sign * e); });
+                         [sign](int e) { return wide::power_of_two(sign * e); });
   return powers;
 }
 
@@ -52,7 +52,7 @@ double normalizing(double mean_square) {
 std::vector<double> column_mean_squares(const Matrix& x, std::span<const int> row_exponent) {
   std::vector<double> sums(x.columns);
   for (std::size_t i = 0; i < x.rows; ++i) {
-    const double scale = power_of_two(-row_exponent[i]);
+    const double scale = wide::power_of_two(-row_exponent[i]);
     const std::span<const float> row = x.row(i);
     for (std::size_t j = 0; j < x.columns; ++j) {
       const double value = row[j] * scale;
@@ -82,7 +82,7 @@ Samples samples_of_rows(const Matrix& x, std::span<const int> exponent) {
     const std::span<const float> row = x.row(i);
     std::int16_t* codes = &samples.at(i, 0);
     for (std::size_t j = 0; j < x.columns; ++j) {
-      codes[2 * j] = code_of(row[j] * scale[j] * factor, kSampleLimit);
+      codes[2 * j] = wide::code_of(row[j] * scale[j] * factor, kSampleLimit);
     }
   }
   return samples;
@@ -95,7 +95,7 @@ Samples samples_of_columns(const Matrix& x, std::span<const int> column_exponent
   const std::vector<double> squares = column_mean_squares(x, row_exponent);
   std::vector<double> factor(x.columns);
   for (std::size_t j = 0; j < x.columns; ++j) {
-    const double scale = power_of_two(-column_exponent[j]);
+    const double scale = wide::power_of_two(-column_exponent[j]);
     factor[j] = normalizing(squares[j] * scale * scale) * scale;
   }
   // Blocks of rows, so that the transposition writes whole cache lines.
@@ -104,10 +104,10 @@ Samples samples_of_columns(const Matrix& x, std::span<const int> column_exponent
   for (std::size_t begin = 0; begin < x.rows; begin += kRowBlock) {
     const std::size_t count = std::min(kRowBlock, x.rows - begin);
     for (std::size_t i = 0; i < count; ++i) {
-      const double scale = power_of_two(-row_exponent[begin + i]);
+      const double scale = wide::power_of_two(-row_exponent[begin + i]);
       const std::span<const float> row = x.row(begin + i);
       for (std::size_t j = 0; j < x.columns; ++j) {
-        block[i * width + j] = code_of(row[j] * factor[j] * scale, kSampleLimit);
+        block[i * width + j] = wide::code_of(row[j] * factor[j] * scale, kSampleLimit);
       }
     }
     for (std::size_t p = 0; p < samples.pairs; ++p) {
@@ -129,7 +129,7 @@ Matrix columns_remainder(const Matrix& x, const Side& columns) {
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t place = columns.order[i];
     exponent[place] = columns.exponent[i];
-    scale[place] = power_of_two(columns.exponent[i] + columns.shift[i] - kCodeBits);
+    scale[place] = wide::power_of_two(columns.exponent[i] + columns.shift[i] - kCodeBits);
     for (std::size_t k = 0; k < pivots; ++k) {
       weights[(k / 2 * n + place) * 2 + k % 2] = columns.weights[i * pivots + k];
     }
@@ -141,12 +141,12 @@ Matrix columns_remainder(const Matrix& x, const Side& columns) {
   for (std::size_t begin = 0; begin < x.rows; begin += kRowBlock) {
     const std::size_t count = std::min(kRowBlock, x.rows - begin);
     for (std::size_t i = 0; i < count; ++i) {
-      const int row_exponent = exponent_of(means[begin + i]);
+      const int row_exponent = wide::exponent_of(means[begin + i]);
       const std::span<const float> row = x.row(begin + i);
       for (std::size_t k = 0; k < pivots; ++k) {
         const std::size_t place = columns.order[k];
-        codes[i * pivots + k] = code_of(
-            row[place] * power_of_two(kCodeBits - row_exponent - exponent[place]), kMaxCode);
+        codes[i * pivots + k] = wide::code_of(
+            row[place] * wide::power_of_two(kCodeBits - row_exponent - exponent[place]), kMaxCode);
       }
     }
     gemm_kernels().multiply({.m = count,
@@ -157,7 +157,7 @@ Matrix columns_remainder(const Matrix& x, const Side& columns) {
                              .c_stride = n},
                             codes.data(), weights.data(), sums.data(), false);
     for (std::size_t i = 0; i < count; ++i) {
-      const double unit = power_of_two(exponent_of(means[begin + i]));
+      const double unit = wide::power_of_two(wide::exponent_of(means[begin + i]));
       const std::span<const float> row = x.row(begin + i);
       const std::span<float> left = remainder.row(begin + i);
       for (std::size_t j = 0; j < n; ++j) {
@@ -165,7 +165,7 @@ Matrix columns_remainder(const Matrix& x, const Side& columns) {
       }
     }
   }
-  for (float& value : remainder.values) value = finite_or_zero(value);
+  for (float& value : remainder.values) value = wide::finite_or_zero(value);
   return remainder;
 }
 
@@ -184,10 +184,10 @@ std::vector<double> rows_remainder_mean_squares(const Matrix& x, const Side& row
     const std::size_t count = std::min(kColumnBlock, x.columns - begin);
     for (std::size_t k = 0; k < pivots; ++k) {
       const std::span<const float> row = x.row(rows.order[k]).subspan(begin, count);
-      const double unit = power_of_two(kCodeBits - rows.exponent[k]);
+      const double unit = wide::power_of_two(kCodeBits - rows.exponent[k]);
       std::int16_t* to = codes.data() + k / 2 * kColumnBlock * 2 + k % 2;
       for (std::size_t j = 0; j < count; ++j) {
-        to[2 * j] = code_of(row[j] * scale[begin + j] * unit, kMaxCode);
+        to[2 * j] = wide::code_of(row[j] * scale[begin + j] * unit, kMaxCode);
       }
     }
     gemm_kernels().multiply({.m = x.rows,
@@ -199,7 +199,7 @@ std::vector<double> rows_remainder_mean_squares(const Matrix& x, const Side& row
                             weights.data(), codes.data(), sums.data(), false);
     for (std::size_t i = 0; i < x.rows; ++i) {
       const std::span<const float> row = x.row(rows.order[i]).subspan(begin, count);
-      const double unit = power_of_two(rows.exponent[i] + rows.shift[i] - kCodeBits);
+      const double unit = wide::power_of_two(rows.exponent[i] + rows.shift[i] - kCodeBits);
       for (std::size_t j = 0; j < count; ++j) {
         left[j] = static_cast<float>(row[j] * scale[begin + j] - sums[i * kColumnBlock + j] * unit);
       }

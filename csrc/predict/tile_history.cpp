@@ -13,13 +13,19 @@ namespace {
 
 constexpr std::size_t kLeastValues = 4096, kLeastSide = 8;
 constexpr double kMaxShare = 0.15;
+// What the first step's remainders count: they are of learned values.
+constexpr double kFirstRemainders = 0.1;
 // Of mean variances: the ridges that suited convolutions, transformers, young and overfitted nets.
-constexpr double kColumnShrinkage = 0.003, kRowShrinkage = 0.03;
+constexpr double kColumnShrinkage = 0.006, kRowShrinkage = 0.03;
+
+/// Whether rows help is measured often at first.
+bool measures_rows(std::size_t observed) { return observed < 10 || observed % 4 == 0; }
 
 std::vector<int> exponents_of(std::span<const float> sizes) {
   std::vector<int> exponents(sizes.size());
-  std::ranges::transform(sizes, exponents.begin(),
-                         [](float size) { return exponent_of(static_cast<double>(size) * size); });
+  std::ranges::transform(sizes, exponents.begin(), [](float size) {
+    return wide::exponent_of(static_cast<double>(size) * size);
+  });
   return exponents;
 }
 
@@ -32,12 +38,13 @@ void update_sizes(std::span<const double> mean_squares, double before, double af
   }
 }
 
-/// Sum of log2(before / after) in 1/65536, averaged with what it was.
-void update_gain(std::span<const double> before, std::span<const double> after,
-                 std::int64_t& gain) {
-  std::int64_t now = 0;
-  for (std::size_t i = 0; i < before.size(); ++i) now += log2_q16(before[i]) - log2_q16(after[i]);
-  gain = (gain + now) / 2;
+/// Sum of log2(before / after) in 1/65536.
+std::int64_t gain_of(std::span<const double> before, std::span<const double> after) {
+  std::int64_t gain = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    gain += wide::log2_q16(before[i]) - wide::log2_q16(after[i]);
+  }
+  return gain;
 }
 
 void hide(Side& side) {
@@ -101,7 +108,7 @@ void TileHistory::observe(const float* gradient, double decay) {
   Matrix x(tile_.rows, tile_.columns);
   for (std::size_t i = 0; i < tile_.rows; ++i) {
     const float* from = gradient + tile_.start + i * tile_.stride;
-    std::transform(from, from + tile_.columns, x.row(i).begin(), finite_or_zero);
+    std::transform(from, from + tile_.columns, x.row(i).begin(), wide::finite_or_zero);
   }
   const double before = decay * weight_;
   weight_ = before + 1;
@@ -122,7 +129,7 @@ void TileHistory::observe(const float* gradient, double decay) {
   Matrix remainder = columns_remainder(x, learned_ ? learned_->columns : next->columns);
   std::vector<double> left = column_mean_squares(remainder, no_exponents);
   if (learned_) {
-    update_gain(squares, left, column_gain_);
+    column_gain_ = gain_of(squares, left);
     learn_columns();
   }
   if (column_gain_ < 0) {
@@ -132,15 +139,15 @@ void TileHistory::observe(const float* gradient, double decay) {
   update_sizes(left, before, weight_, remainder_size_);
   const std::vector<int> remainder_exponent = exponents_of(remainder_size_);
   const std::vector<double> row_squares = row_mean_squares(remainder, remainder_exponent);
-  if (learned_) {
-    update_gain(row_squares,
-                rows_remainder_mean_squares(remainder, learned_->rows, remainder_exponent),
-                row_gain_);
+  if (learned_ && measures_rows(rows_.observed())) {
+    row_gain_ = gain_of(row_squares,
+                        rows_remainder_mean_squares(remainder, learned_->rows, remainder_exponent));
   }
   update_sizes(row_squares, before, weight_, row_size_);
   const std::vector<int> row_exponent = exponents_of(row_size_);
+  const double row_decay = rows_.observed() == 1 ? kFirstRemainders * decay : decay;
   rows_.observe(samples_of_columns(remainder, remainder_exponent, row_exponent), row_exponent,
-                decay, next->rows);
+                row_decay, next->rows);
 
   next->remainder_exponent.resize(tile_.columns);
   for (std::size_t j = 0; j < tile_.columns; ++j) {
@@ -169,12 +176,8 @@ std::size_t TileHistory::bytes() const {
   StateWriter state;
   write(state);
   std::size_t bytes = state.written().size();
-  for (const auto& model : {learned_, model_ == learned_ ? nullptr : model_}) {
-    if (!model) continue;
-    if (model != learned_) {
-      bytes += model->columns.weights.size() + model->rows.weights.size();
-    }
-  }
+  if (learned_) bytes += learned_->remainder_exponent.size() * sizeof(std::int16_t);
+  if (model_ != learned_) bytes += model_->columns.weights.size() + model_->rows.weights.size();
   return bytes;
 }
 

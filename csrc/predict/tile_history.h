@@ -43,7 +43,7 @@ class TileHistory {
   std::shared_ptr<const Model> learned_, model_;                // both sides; those that help
   double weight_ = 0;                                           // of all steps in the sizes
   std::vector<float> column_size_, remainder_size_, row_size_;  // root mean squares, by place
-  // Bits that a side saved on the last steps, decayed, in 1/65536 of a value's scale's log2.
+  // What a side's prediction saved on the last step that it had not seen: a sum of octaves, Q16.
   std::int64_t column_gain_ = 0, row_gain_ = 0;
   std::uint64_t fingerprint_ = 0;
 };
