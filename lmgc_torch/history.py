@@ -51,9 +51,7 @@ def load_histories(
         raise
 
 
-def _restore(
-    histories: Sequence[_C.History | None], state: Sequence[torch.Tensor | None]
-) -> None:
+def _restore(histories: Sequence[_C.History | None], state: Sequence[torch.Tensor | None]) -> None:
     for history, saved in zip(histories, state, strict=True):
         if history is not None and saved is not None:
             history.restore(saved.numpy().tobytes())

@@ -75,7 +75,6 @@ class Handle:
         }
         return Stats(total=sum(buckets.values(), Counters()), buckets=buckets)
 
-
     def state_dict(self) -> dict[str, Any]:
         """What all ranks learned from past steps, for a checkpoint: equal on every rank."""
         states = histories_state(list(self._histories.values()))

@@ -1,0 +1,9 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "serialize/dtype.h"
+
+/// Decodes `bytes` as a predicted tile's code; with `encodes`, codes a tile made of them instead.
+void fuzz_tile(lmgc::serialize::DType dtype, bool encodes, std::span<const std::byte> bytes);
