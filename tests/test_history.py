@@ -81,6 +81,23 @@ def test_same_bits_with_any_threads_and_kernels(shape: tuple[int, ...], blocks: 
     assert len(states) == 1
 
 
+GOLDEN = [7821637420532390963, 13021109957672426814, 10630997400884030964]
+
+
+@pytest.mark.parametrize("blocks", BLOCKS)
+def test_bits_are_those_of_every_machine(blocks: int) -> None:
+    state, steps = 1, []
+    for _ in range(5):
+        values = np.empty(70 * 90, np.int64)
+        for i in range(values.size):
+            state = state * 1664525 + 1013904223 & 0xFFFFFFFF
+            values[i] = state >> 8
+        noise = (values - (1 << 23)).reshape(70, 90)
+        mixed = noise + np.roll(noise, 1, axis=1) + np.roll(noise, 1, axis=0) * 3
+        steps.append(torch.from_numpy(np.ldexp(mixed.astype(np.float32), np.arange(90) % 7 - 40)))
+    assert learned((70, 90), steps, 64, blocks).fingerprint == GOLDEN[blocks]
+
+
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_models_hold_what_the_coder_relies_on(shape: tuple[int, ...], blocks: int) -> None:
