@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint32_t kMagic = 0x5348474C;  // "LGHS"
 constexpr std::uint32_t kStateVersion = 1;
 constexpr std::size_t kLargeValues = 1 << 19;  // parameters from here on have bounded memory
-constexpr double kWarmDecay = 0.95, kDecay = 0.8;
+constexpr double kDecay = 0.97;  // of a step
 
 }  // namespace
 
@@ -48,7 +48,10 @@ void History::observe(std::span<const float> average) {
                                 " values for a parameter of " + std::to_string(values_));
   }
   ++steps_;
-  const double decay = steps_ <= kWarmSteps || options_.period == 1 ? kWarmDecay : kDecay;
+  double decay = kDecay;
+  if (steps_ > kWarmSteps) {
+    for (std::size_t i = 1; i < options_.period; ++i) decay *= kDecay;
+  }
   parallel_for(histories_.size(), [&](std::size_t tile) {
     if (histories_[tile] && learns(tile)) histories_[tile]->observe(average.data(), decay);
   });

@@ -21,7 +21,7 @@ enum class Blocks : std::uint8_t { kDoubling, kSixteen, kOne };
 /// Recursive least squares along one axis of a tile. What all past samples say is kept as the
 /// pivots' covariance and the weights alone: the covariance of pivots with the others is (pivots'
 /// covariance + ridge) x weights, since the weights solve that. So memory is
-/// n * (pivots + 15) + pivots^2 bytes with the Side (n x n covariances would be 4 n^2).
+/// n * (pivots + 9) + pivots^2 bytes with the Side (n x n covariances would be 4 n^2).
 class Regression {
  public:
   /// Requires an even `pivots` <= n. `shrinkage`: the ridge, in mean variances.

@@ -47,15 +47,19 @@ std::int64_t gain_of(std::span<const double> before, std::span<const double> aft
   return gain;
 }
 
-void hide(Side& side) {
-  const std::size_t n = side.order.size();
-  side.pivots = 0;
-  side.edges = {0, static_cast<std::uint16_t>(n)};
-  side.weights.clear();
+/// Moves `side` to `hidden`, and leaves one that predicts nothing.
+void hide(Side& side, Side& hidden) {
+  hidden = std::move(side);
+  side = Side{.order = hidden.order,
+              .edges = {0, static_cast<std::uint16_t>(hidden.order.size())},
+              .pivots = 0,
+              .weights = {},
+              .shift = hidden.shift,
+              .exponent = hidden.exponent};
 }
 
 std::size_t side_bytes(std::size_t n, std::size_t pivots) {
-  return n * (pivots + 13) + pivots * (pivots + 1);
+  return n * (pivots + 18) + pivots * (pivots + 1);
 }
 
 }  // namespace
@@ -95,13 +99,22 @@ TileHistory::TileHistory(const Tile& tile, std::size_t column_pivots, std::size_
 void TileHistory::reset() {
   columns_.reset();
   rows_.reset();
-  learned_.reset();
+  model_.reset();
+  hidden_columns_ = hidden_rows_ = Side();
   weight_ = 0;
   column_size_.assign(tile_.columns, 0);
   remainder_size_.assign(tile_.columns, 0);
   row_size_.assign(tile_.rows, 0);
   column_gain_ = row_gain_ = 0;
-  publish();
+  update_fingerprint();
+}
+
+const Side& TileHistory::learned_columns() const {
+  return hidden_columns_.order.empty() ? model_->columns : hidden_columns_;
+}
+
+const Side& TileHistory::learned_rows() const {
+  return hidden_rows_.order.empty() ? model_->rows : hidden_rows_;
 }
 
 void TileHistory::observe(const float* gradient, double decay) {
@@ -113,7 +126,11 @@ void TileHistory::observe(const float* gradient, double decay) {
   const double before = decay * weight_;
   weight_ = before + 1;
   auto next = std::make_shared<Model>();
-  if (learned_) *next = *learned_;
+  const bool first = model_ == nullptr;
+  if (!first) {
+    next->columns = learned_columns();
+    next->rows = learned_rows();
+  }
 
   const std::vector<int> no_exponents(tile_.rows, 0);
   const std::vector<double> squares = column_mean_squares(x, no_exponents);
@@ -125,10 +142,10 @@ void TileHistory::observe(const float* gradient, double decay) {
 
   // What the rows learn from is what coding sees: the remainder of a step that the columns'
   // weights had not seen. (Remainders of learned steps lose .001 to .006 of the rate.)
-  if (!learned_) learn_columns();
-  Matrix remainder = columns_remainder(x, learned_ ? learned_->columns : next->columns);
+  if (first) learn_columns();
+  Matrix remainder = columns_remainder(x, first ? next->columns : learned_columns());
   std::vector<double> left = column_mean_squares(remainder, no_exponents);
-  if (learned_) {
+  if (!first) {
     column_gain_ = gain_of(squares, left);
     learn_columns();
   }
@@ -138,10 +155,12 @@ void TileHistory::observe(const float* gradient, double decay) {
   }
   update_sizes(left, before, weight_, remainder_size_);
   const std::vector<int> remainder_exponent = exponents_of(remainder_size_);
-  const std::vector<double> row_squares = row_mean_squares(remainder, remainder_exponent);
-  if (learned_ && measures_rows(rows_.observed())) {
-    row_gain_ = gain_of(row_squares,
-                        rows_remainder_mean_squares(remainder, learned_->rows, remainder_exponent));
+  std::vector<int> own_exponent(left.size());
+  std::ranges::transform(left, own_exponent.begin(), wide::exponent_of);
+  const std::vector<double> row_squares = row_mean_squares(remainder, own_exponent);
+  if (!first && measures_rows(rows_.observed())) {
+    row_gain_ =
+        gain_of(row_squares, rows_remainder_mean_squares(remainder, learned_rows(), own_exponent));
   }
   update_sizes(row_squares, before, weight_, row_size_);
   const std::vector<int> row_exponent = exponents_of(row_size_);
@@ -154,19 +173,19 @@ void TileHistory::observe(const float* gradient, double decay) {
     next->remainder_exponent[j] =
         static_cast<std::int16_t>(remainder_exponent[next->columns.order[j]]);
   }
-  learned_ = std::move(next);
-  publish();
+  publish(std::move(next));
 }
 
-/// model_ and fingerprint_ from the rest.
-void TileHistory::publish() {
-  model_ = learned_;
-  if (learned_ && (column_gain_ < 0 || row_gain_ < 0)) {
-    auto shown = std::make_shared<Model>(*learned_);
-    if (column_gain_ < 0) hide(shown->columns);
-    if (row_gain_ < 0) hide(shown->rows);
-    model_ = std::move(shown);
-  }
+void TileHistory::publish(std::shared_ptr<Model> learned) {
+  hidden_columns_ = hidden_rows_ = Side();
+  if (column_gain_ < 0) hide(learned->columns, hidden_columns_);
+  // Rows from the remainders of the one step that the columns have learned would do harm.
+  if (row_gain_ < 0 || rows_.observed() == 1) hide(learned->rows, hidden_rows_);
+  model_ = std::move(learned);
+  update_fingerprint();
+}
+
+void TileHistory::update_fingerprint() {
   StateWriter state;
   write(state);
   fingerprint_ = XXH64(state.written().data(), state.written().size(), 0);
@@ -175,17 +194,15 @@ void TileHistory::publish() {
 std::size_t TileHistory::bytes() const {
   StateWriter state;
   write(state);
-  std::size_t bytes = state.written().size();
-  if (learned_) bytes += learned_->remainder_exponent.size() * sizeof(std::int16_t);
-  if (model_ != learned_) bytes += model_->columns.weights.size() + model_->rows.weights.size();
-  return bytes;
+  return state.written().size() + (model_ ? 2 * model_->remainder_exponent.size() : 0) +
+         5 * (hidden_columns_.order.size() + hidden_rows_.order.size());
 }
 
 void TileHistory::write(StateWriter& state) const {
   static const Side kEmpty;
-  columns_.write(state, learned_ ? learned_->columns : kEmpty);
-  rows_.write(state, learned_ ? learned_->rows : kEmpty);
-  if (!learned_) return;
+  columns_.write(state, model_ ? learned_columns() : kEmpty);
+  rows_.write(state, model_ ? learned_rows() : kEmpty);
+  if (!model_) return;
   state.put(weight_);
   state.put_all(column_size_);
   state.put_all(remainder_size_);
@@ -220,13 +237,12 @@ void TileHistory::read(StateReader& state) {
       for (std::size_t j = 0; j < tile_.columns; ++j) {
         next->remainder_exponent[j] = static_cast<std::int16_t>(exponent[next->columns.order[j]]);
       }
-      learned_ = std::move(next);
+      publish(std::move(next));
     }
   } catch (...) {
     reset();
     throw;
   }
-  publish();
 }
 
 }  // namespace lmgc::predict

@@ -36,12 +36,17 @@ class TileHistory {
   void reset();
 
  private:
-  void publish();
+  /// What has been learned, shown or not. Requires model().
+  [[nodiscard]] const Side& learned_columns() const;
+  [[nodiscard]] const Side& learned_rows() const;
+  void publish(std::shared_ptr<Model> learned);
+  void update_fingerprint();
 
   Tile tile_;
   Regression columns_, rows_;
-  std::shared_ptr<const Model> learned_, model_;                // both sides; those that help
-  double weight_ = 0;                                           // of all steps in the sizes
+  std::shared_ptr<const Model> model_;
+  Side hidden_columns_, hidden_rows_;  // learned, where model_ shows a side without pivots
+  double weight_ = 0;                  // of all steps in the sizes
   std::vector<float> column_size_, remainder_size_, row_size_;  // root mean squares, by place
   // What a side's prediction saved on the last step that it had not seen: a sum of octaves, Q16.
   std::int64_t column_gain_ = 0, row_gain_ = 0;
@@ -58,8 +63,8 @@ struct PivotCounts {
 };
 [[nodiscard]] PivotCounts pivot_counts(const Tile& tile, std::size_t most, bool bounded);
 
-/// Bytes that a TileHistory and its Model hold:
-///   (rows + columns) * (K + 13) + 6 * columns + 2 K (K + 1) for K pivots on each side.
+/// Bytes that a TileHistory and its Model hold at most:
+///   (rows + columns) * (K + 18) + 6 * columns + 2 K (K + 1) for K pivots on each side.
 [[nodiscard]] std::size_t history_bytes(const Tile& tile, PivotCounts pivots);
 
 }  // namespace lmgc::predict
