@@ -109,8 +109,9 @@ def zip_nn(dtype: type[np.generic], threads: int = 1) -> Peer:
 
 def number_peers(dtype: type[np.generic]) -> tuple[Peer, ...]:
     """For values of `dtype`: np.float32, or np.uint16 for the bits of bfloat16."""
-    of_bytes, shuffled = partial(of_bytes_as, dtype=dtype), partial(
-        of_shuffled_bytes_as, dtype=dtype
+    of_bytes, shuffled = (
+        partial(of_bytes_as, dtype=dtype),
+        partial(of_shuffled_bytes_as, dtype=dtype),
     )
     return (
         zstd(dtype),

@@ -19,7 +19,6 @@ from PIL import Image
 
 from gradients import Floats
 
-
 Array = npt.NDArray[Any]  # [n]: float32, or uint16 with the bits of bfloat16
 
 
@@ -129,6 +128,4 @@ PAPER_PEERS = (
     Peer("FPZIP", f"fpzip {metadata.version('fpzip')}", fpzip_encode, fpzip_decode),
 )
 # Not in the paper, but what one would try first on floats.
-SHUFFLED_LZMA = of_shuffled_bytes(
-    "LZMA, bytes shuffled", LIBLZMA, lzma_compress, lzma.decompress
-)
+SHUFFLED_LZMA = of_shuffled_bytes("LZMA, bytes shuffled", LIBLZMA, lzma_compress, lzma.decompress)

@@ -46,7 +46,8 @@ class Sequence:
     @property
     def gradient(self) -> Floats:
         """The step to code."""
-        return self.steps[-1]
+        last: Floats = self.steps[-1]
+        return last
 
 
 def load(folder: Path) -> list[Sequence]:
