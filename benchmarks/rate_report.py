@@ -82,7 +82,7 @@ def conclusions(cells: list[Cell], console: Console) -> str:
     if len(lines) == no_rival:
         lines.append("| nowhere | | | | | |")
     text = "\n".join(lines) + "\n"
-    console.print(text, markup=False)
+    console.print(text, markup=False, soft_wrap=True)
     return text
 
 
