@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import lmgc_torch
-from environment import commit
+from environment import PACKAGE, commit
 from gradients import Floats
 from peers import Array
 from sequences import Shapes
@@ -31,7 +31,7 @@ class Coded:
 
 
 def version() -> str:
-    return f"lmgc_torch {lmgc_torch.__version__} {commit()}"
+    return f"lmgc_torch {lmgc_torch.__version__} {commit(PACKAGE)}"
 
 
 def as_tensor(values: Floats, dtype: torch.dtype) -> Tensor:

@@ -16,8 +16,9 @@ COLUMNS = (
 CASE_COLUMNS = 3
 LEAST_PROCESSORS = 0.9  # fewer: the machine was not ours
 NOTE = (
-    "MB of gradient a second: of processor time on one thread, of the clock on two. Observe: mean of 16 steps after the warm-up, their slowest, and the "
-    "mean of the warm-up's own steps. Zipnn writes into its input; its copy is not timed."
+    "MB of gradient a second: of processor time on one thread, of the clock on two. Observe: "
+    "mean of 16 steps after the warm-up, their slowest, and the mean of the warm-up's own steps. "
+    "Zipnn writes into its input; its copy is not timed."
 )
 MEMORY_NOTE = (
     "Memory beside the gradient, in sizes of the gradient: what the history keeps, and what each "
