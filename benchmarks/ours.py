@@ -53,7 +53,11 @@ def walk(preset: str, shapes: Shapes, steps: Iterable[Tensor], first: int) -> It
     """
     sender = lmgc_torch.Codec(preset, shapes=shapes)
     receiver = lmgc_torch.Codec(preset, shapes=shapes)
+    previous: tuple[Tensor, Tensor] | None = None
     for number, step in enumerate(steps):
+        if previous is not None:
+            sender.observe(previous[0])
+            receiver.observe(previous[1])
         received = step
         if number >= first:
             start = time.perf_counter()
@@ -64,5 +68,4 @@ def walk(preset: str, shapes: Shapes, steps: Iterable[Tensor], first: int) -> It
             if not torch.equal(received.view(torch.uint8), step.view(torch.uint8)):
                 raise RuntimeError(f"{preset} changes step {number}")
             yield Coded(step.nbytes, payload.numel(), encoded - start, end - encoded)
-        sender.observe(step)
-        receiver.observe(received)
+        previous = step, received
