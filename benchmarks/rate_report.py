@@ -61,6 +61,8 @@ def tables(cells: list[Cell], console: Console) -> str:
 
 def conclusions(cells: list[Cell], console: Console) -> str:
     """Each target with the mean rate reached, and the dumps where a peer is as small."""
+    if not any(cell.key.codec in PRESETS for cell in cells):
+        return ""
     lines = ["| dtype | preset | mean rate | to reach | |", "|---|---|---|---|---|"]
     results = final(cells)
     for (dtype, preset), target in TARGETS.items():
