@@ -3,7 +3,7 @@
 Trains the nets of tasks.py and writes for each step to code NAME_STEP.npy, float32 [past + 1,
 values]: parameters flattened one after another, the last row to be coded, the others its history;
 and shapes.json {NAME_STEP: [parameter shapes]}. What FOLDER has already is kept. One thread and
-fixed seeds: the same machine gives the same gradients. An hour on one free core, nearly all for gpt512.
+fixed seeds: the same machine gives the same gradients. An hour on a free core, most for gpt512.
 """
 
 from __future__ import annotations
