@@ -18,7 +18,7 @@ constexpr double kMaxStoredCode = 32767;
 constexpr double kMaxWeight = 127;
 constexpr int kMaxShift = 60;
 constexpr int kMaxExponent = 300;  // of elements, in states
-constexpr double kMaxPower = 1e30;
+constexpr double kMaxPower = 0x1p100;
 
 /// Pivots are chosen anew at the 1st, 4th, 16th, ... observation: each choice forgets how elements
 /// that are no pivots depend on each other.
