@@ -1,4 +1,4 @@
-"""Rates as tables, as what they say about issue 5's targets, and as plots."""
+"""Rates as tables, as what they say about our targets, and as plots."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-COLORS = {"LM-GC": "tab:orange", "planes": "tab:green"}
+COLORS = {"LM-GC": "tab:orange", "fast": "tab:green"}
 
 
 @dataclass(frozen=True)

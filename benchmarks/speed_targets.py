@@ -1,4 +1,4 @@
-"""What issue 5 asks of speed and memory, and the worst that was measured of each."""
+"""What we want of speed and memory, and the worst that was measured of each."""
 
 from __future__ import annotations
 
