@@ -127,7 +127,8 @@ def remainder(model: _C.ModelDict, x: NDArray[np.float64]) -> NDArray[np.float64
     exponent = rows["exponent"].numpy()[:, None]
     weights = rows["weights"].numpy() * np.exp2(rows["shift"].numpy())[:, None]
     units = np.ldexp(x, -exponent)
-    return x - np.ldexp(weights @ units[: rows["pivots"]], exponent)
+    left: NDArray[np.float64] = x - np.ldexp(weights @ units[: rows["pivots"]], exponent)
+    return left
 
 
 @pytest.mark.parametrize("blocks", BLOCKS)

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint32_t kMagic = 0x5348474C;  // "LGHS"
 constexpr std::uint32_t kStateVersion = 1;
 constexpr std::size_t kLargeValues = 1 << 19;  // parameters from here on have bounded memory
-constexpr double kDecay = 0.97;  // of a step
+constexpr double kDecay = 0.97;                // of a step
 
 }  // namespace
 
@@ -52,9 +52,16 @@ void History::observe(std::span<const float> average) {
   if (steps_ > kWarmSteps) {
     for (std::size_t i = 1; i < options_.period; ++i) decay *= kDecay;
   }
-  parallel_for(histories_.size(), [&](std::size_t tile) {
-    if (histories_[tile] && learns(tile)) histories_[tile]->observe(average.data(), decay);
-  });
+  std::vector<TileHistory*> learning;
+  for (std::size_t tile = 0; tile < tiles_.size(); ++tile) {
+    if (histories_[tile] && learns(tile)) learning.push_back(histories_[tile].get());
+  }
+  const auto learn = [&](std::size_t i) { learning[i]->observe(average.data(), decay); };
+  if (learning.size() == 1) {
+    learn(0);  // no threads to wait for
+  } else if (!learning.empty()) {
+    parallel_for(learning.size(), learn);
+  }
   collect_models();
 }
 

@@ -35,7 +35,8 @@ class History {
   explicit History(std::span<const std::int64_t> shape, HistoryOptions options = {});
 
   /// Learns the next step's average, the parameter's values in order. Throws
-  /// std::invalid_argument if their number is not the shape's.
+  /// std::invalid_argument if their number is not the shape's. Tiles take turns, so threads are
+  /// best used by observing several parameters at once.
   void observe(std::span<const float> average);
 
   [[nodiscard]] std::span<const Tile> tiles() const { return tiles_; }

@@ -16,23 +16,11 @@ constexpr std::size_t kFirstBlock = 16;
 constexpr int kCodeExponent = 13;  // past's vectors and the factor: largest code about 2^13
 constexpr double kMaxStoredCode = 32767;
 constexpr double kMaxWeight = 127;
-constexpr int kMaxShift = 60;
-constexpr int kMaxExponent = 300;  // of elements, in states
-constexpr double kMaxPower = 0x1p100;
 
 /// Pivots are chosen anew at the 1st, 4th, 16th, ... observation: each choice forgets how elements
 /// that are no pivots depend on each other.
 bool chooses_pivots(std::uint32_t observation) {
   return std::has_single_bit(observation) && std::countr_zero(observation) % 2 == 0;
-}
-
-/// Of each element: from how many it is predicted.
-std::vector<std::size_t> known_counts(std::span<const std::uint16_t> edges, std::size_t pivots) {
-  std::vector<std::size_t> known;
-  for (std::size_t block = 0; block + 1 < edges.size(); ++block) {
-    known.resize(edges[block + 1], std::min<std::size_t>(edges[block], pivots));
-  }
-  return known;
 }
 
 /// Rounds weights `strip` [count][kStrip] of the elements from `begin` on.
@@ -69,6 +57,14 @@ void add_squares(const Samples& samples, std::span<std::uint32_t> squares) {
 }
 
 }  // namespace
+
+std::vector<std::size_t> known_counts(std::span<const std::uint16_t> edges, std::size_t pivots) {
+  std::vector<std::size_t> known;
+  for (std::size_t block = 0; block + 1 < edges.size(); ++block) {
+    known.resize(edges[block + 1], std::min<std::size_t>(edges[block], pivots));
+  }
+  return known;
+}
 
 std::vector<std::uint16_t> block_edges(std::size_t n, std::size_t pivots, Blocks blocks) {
   std::vector<std::uint16_t> edges{0};
@@ -266,60 +262,6 @@ void Regression::solve(std::span<const Samples* const> sets, std::span<const dou
   for (std::size_t k = 0, at = 0; k < pivots_; ++k) {
     for (const double value : factor.row(k))
       factor_[at++] = wide::code_of(value * scale, kMaxStoredCode);
-  }
-}
-
-void Regression::write(StateWriter& state, const Side& side) const {
-  state.put(observed_);
-  if (observed_ == 0) return;
-  state.put_all(side.order);
-  state.put_all(side.weights);
-  state.put_all(side.shift);
-  state.put_all(side.exponent);
-  state.put_all(factor_);
-  state.put(factor_exponent_);
-  state.put_all(power_);
-}
-
-void Regression::read(StateReader& state, Side& side) {
-  reset();
-  side = Side();
-  observed_ = state.take<std::uint32_t>();
-  if (observed_ == 0) return;
-  side.pivots = pivots_;
-  side.edges = block_edges(n_, pivots_, blocks_);
-  side.order.resize(n_);
-  side.weights.resize(n_ * pivots_);
-  side.shift.resize(n_);
-  side.exponent.resize(n_);
-  state.take_all(side.order);
-  state.take_all(side.weights);
-  state.take_all(side.shift);
-  state.take_all(side.exponent);
-  state.take_all(factor_);
-  factor_exponent_ = state.take<std::int32_t>();
-  state.take_all(power_);
-
-  std::vector<bool> seen(n_);
-  for (const std::uint16_t place : side.order) {
-    require(place < n_ && !seen[place], "an order is no permutation");
-    seen[place] = true;
-  }
-  const std::vector<std::size_t> known = known_counts(side.edges, pivots_);
-  for (std::size_t i = 0; i < n_; ++i) {
-    const auto weights = std::span(side.weights).subspan(i * pivots_, pivots_);
-    require(std::ranges::all_of(weights.subspan(known[i]), [](auto w) { return w == 0; }),
-            "an element depends on later ones");
-    require(std::ranges::none_of(weights, [](auto w) { return w == -128; }), "a weight of -128");
-  }
-  for (const int shift : side.shift) require(std::abs(shift) <= kMaxShift, "a weight's shift");
-  for (const int exponent : side.exponent) {
-    require(std::abs(exponent) <= kMaxExponent, "an element's exponent");
-  }
-  require(std::abs(factor_exponent_) <= kMaxExponent, "the factor's exponent");
-  require(std::ranges::none_of(factor_, [](auto code) { return code == -32768; }), "the factor");
-  for (const float power : power_) {
-    require(power >= 0 && power <= kMaxPower, "an element's power");
   }
 }
 

@@ -18,6 +18,13 @@ enum class Blocks : std::uint8_t { kDoubling, kSixteen, kOne };
 [[nodiscard]] std::vector<std::uint16_t> block_edges(std::size_t n, std::size_t pivots,
                                                      Blocks blocks);
 
+/// Of each element: from how many it is predicted.
+[[nodiscard]] std::vector<std::size_t> known_counts(std::span<const std::uint16_t> edges,
+                                                    std::size_t pivots);
+
+/// Decayed sums of squares are at most this.
+inline constexpr double kMaxPower = 0x1p100;
+
 /// Recursive least squares along one axis of a tile. What all past samples say is kept as the
 /// pivots' covariance and the weights alone: the covariance of pivots with the others is (pivots'
 /// covariance + ridge) x weights, since the weights solve that. So memory is
