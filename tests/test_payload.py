@@ -97,7 +97,9 @@ def test_the_body_is_checked_even_with_a_right_checksum() -> None:
     for at in range(HEADER + 2, len(payload)):
         damaged = bytearray(payload)
         damaged[at] ^= 0x41
-        assert kind_of(with_checksum(bytes(damaged))) in ("corrupt", "truncated")
+        kind = kind_of(with_checksum(bytes(damaged)))
+        fingerprint = range(HEADER + 2, HEADER + 10)
+        assert kind == "history" if at in fingerprint else kind in ("corrupt", "truncated")
 
 
 def test_receivers_dtype_and_size_are_compared() -> None:

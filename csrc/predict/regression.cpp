@@ -191,7 +191,7 @@ void Regression::observe(const Samples& samples, std::span<const int> exponent, 
   }
   const double new_ridge = ridge();
 
-  if (chooses_pivots(observed_)) {
+  if (chooses_pivots(observed_) && !keeps_pivots_) {
     const std::vector<double> power(power_.begin(), power_.end());
     side.order = choose_pivots(sets, power, new_ridge, pivots_);
     std::vector<bool> chosen(n_);

@@ -38,6 +38,9 @@ class Regression {
   /// what they did. `side`: what the last call gave, or empty before the first; becomes the next.
   void observe(const Samples& samples, std::span<const int> exponent, double decay, Side& side);
 
+  /// Later observations choose no pivots.
+  void keep_pivots() { keeps_pivots_ = true; }
+
   [[nodiscard]] std::size_t observed() const { return observed_; }
   void reset();
 
@@ -56,6 +59,7 @@ class Regression {
   Blocks blocks_;
   double shrinkage_;
   std::uint32_t observed_ = 0;
+  bool keeps_pivots_ = false;
   // The Cholesky factor of the pivots' covariance + ridge: its rows one after another, row k of
   // k + 1 codes in units of 2^factor_exponent_.
   std::vector<std::int16_t> factor_;

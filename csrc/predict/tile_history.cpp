@@ -176,6 +176,10 @@ void TileHistory::observe(const float* gradient, double decay) {
   publish(std::move(next));
 }
 
+OwnRows TileHistory::own_rows() const {
+  return {columns_, learned_columns(), exponents_of(column_size_), model_};
+}
+
 void TileHistory::publish(std::shared_ptr<Model> learned) {
   hidden_columns_ = hidden_rows_ = Side();
   if (column_gain_ < 0) hide(learned->columns, hidden_columns_);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "predict/model.h"
+#include "predict/own_rows.h"
 #include "predict/regression.h"
 #include "predict/remainders.h"
 #include "predict/tile.h"
@@ -27,6 +28,8 @@ class TileHistory {
   [[nodiscard]] const std::shared_ptr<const Model>& model() const { return model_; }
   /// Of everything that model() and the next observations depend on.
   [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
+  /// To go on within a gradient. Requires model().
+  [[nodiscard]] OwnRows own_rows() const;
   /// Resident, without what the class itself takes.
   [[nodiscard]] std::size_t bytes() const;
 
