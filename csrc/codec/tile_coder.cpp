@@ -282,9 +282,9 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
   const auto tables = predict::tables_of(header.member);
   coder::BitWriter raw;
   each_value([&](std::size_t n, std::size_t i, std::size_t j) {
-    if (contexts[n] == predict::kZeroContext || symbols[n] == predict::kZeroSymbol) return;
-    const auto word = ordered.word(bytes, i, j);
     if (!tables->has(contexts[n], symbols[n])) symbols[n] = predict::kEscape;
+    if (symbols[n] == predict::kZeroSymbol) return;
+    const auto word = ordered.word(bytes, i, j);
     if (symbols[n] == predict::kEscape) {
       raw.put(std::uint64_t{word} >> Words::kTailBits, Words::kHeadBits);
     } else {
