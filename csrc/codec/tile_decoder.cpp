@@ -90,8 +90,7 @@ struct BlockBuffers {
 
   std::vector<float> first, predictions, values;
   std::vector<std::uint16_t> contexts;
-  std::vector<std::int32_t> centers;
-  std::vector<std::int16_t> steps;
+  std::vector<std::int32_t> centers, steps;
   std::vector<std::uint8_t> symbols, counts;
   std::vector<std::uint32_t> known;
   std::vector<Word> words;
@@ -164,6 +163,7 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
   const predict::RowKernels& kernels = predict::row_kernels();
   const std::vector<Block> blocks = blocks_of(model, tile);
   BlockBuffers<dtype> buffers(blocks);
+  const std::vector<std::int32_t> column_scales(scales.columns.begin(), scales.columns.end());
   for (const Block& block : blocks) {
     const std::size_t size = block.values(), columns = block.columns();
     const auto first = std::span(buffers.first).first(size);
@@ -182,7 +182,7 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
         continue;
       }
       kernels.places(predictions.data() + at,
-                     {words.grid(), row_scale, scales.columns.data() + block.left}, columns,
+                     {words.grid(), row_scale, column_scales.data() + block.left}, columns,
                      buffers.places(at));
     }
     decoder.decode(std::span(buffers.contexts).first(size), std::span(buffers.symbols).first(size));

@@ -84,6 +84,7 @@ void TileOnGrid::code() {
   contexts = buffer_of<std::uint16_t>(count);
   bits = buffer_of<std::uint32_t>(count);
   const std::vector<float> zeros(predictions.empty() ? columns : 0);
+  const std::vector<std::int32_t> column_scales(scales.columns.begin(), scales.columns.end());
   for (std::size_t i = 0; i < scales.rows.size(); ++i) {
     const std::size_t at = i * columns;
     if (scales.rows[i] == predict::kZeroLine) {
@@ -95,7 +96,7 @@ void TileOnGrid::code() {
     }
     const float* from = predictions.empty() ? zeros.data() : predictions.data() + at;
     std::size_t rare = predict::row_kernels().code_values(
-        lifted.values.data() + at, from, {grid, scales.rows[i], scales.columns.data()}, columns,
+        lifted.values.data() + at, from, {grid, scales.rows[i], column_scales.data()}, columns,
         {symbols.get() + at, contexts.get() + at, bits.get() + at, counts.get() + at});
     for (std::size_t j = 0; rare > 0; ++j) {
       if (counts[at + j] != predict::kRare) continue;

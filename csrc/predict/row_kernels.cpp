@@ -23,11 +23,11 @@ struct Noise {
 
 /// All that the loops of one implementation say about the same noise.
 struct Results {
-  std::vector<std::int16_t> codes, pairs, steps;
+  std::vector<std::int16_t> codes, pairs;
   std::vector<float> predictions, sums;
   std::vector<std::uint8_t> symbols, counts, word_counts;
   std::vector<std::uint16_t> contexts, place_contexts;
-  std::vector<std::int32_t> centers, excess;
+  std::vector<std::int32_t> centers, steps, excess;
   std::vector<std::uint32_t> bits, words, sizes, column_bits, size_counts, totals;
 
   [[nodiscard]] bool operator==(const Results&) const = default;
@@ -39,7 +39,7 @@ Results results_of(const RowKernels& rows, std::size_t count, const FloatGrid& g
   const std::uint32_t kept = ~((std::uint32_t{1} << (23 - grid.mantissa_bits)) - 1);
   std::vector<float> values(count), predictions(count), units(count);
   std::vector<std::int32_t> products(count);
-  std::vector<std::int16_t> scales(count);
+  std::vector<std::int32_t> scales(count);
   std::vector<std::uint8_t> symbols(count);
   for (std::size_t j = 0; j < count; ++j) {
     const std::uint32_t kind = noise.word() >> 28;
@@ -49,7 +49,7 @@ Results results_of(const RowKernels& rows, std::size_t count, const FloatGrid& g
     predictions[j] = kind == 2 ? 0 : std::bit_cast<float>(near ^ (noise.word() & 0x1ffffff));
     units[j] = power_of_two(static_cast<int>(noise.word() >> 30));
     products[j] = static_cast<std::int32_t>(noise.word()) >> 2;
-    scales[j] = kind == 3 ? kZeroLine : static_cast<std::int16_t>(noise.word() >> 28);
+    scales[j] = kind == 3 ? kZeroLine : static_cast<std::int32_t>(noise.word() >> 28);
     symbols[j] = static_cast<std::uint8_t>(noise.word() % kAlphabet);
     if (kind > 3) symbols[j] = static_cast<std::uint8_t>(kLinear + noise.word() % 5 - 2);
   }

@@ -19,7 +19,7 @@ inline constexpr std::uint8_t kUnary = 254;
 struct RowGrid {
   FloatGrid grid;
   int row_scale;
-  const std::int16_t* column_scales;
+  const std::int32_t* column_scales;
 };
 
 /// Codes of a row's values. Where the count is kRare, code_value tells the rest.
@@ -34,7 +34,7 @@ struct RowCodes {
 struct RowPlaces {
   std::uint16_t* contexts;
   std::int32_t* centers;
-  std::int16_t* steps;
+  std::int32_t* steps;
 };
 
 /// Words of a row's values without their raw bits: `counts` of those belong above bit 23 -

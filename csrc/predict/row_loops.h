@@ -96,116 +96,140 @@ static inline Place place_in_row(float prediction, std::int32_t row_scale,
   return {step, quarters >> 2, column_scale == kZeroLine ? kZeroContext : context};
 }
 
+/// Values whose 32-bit results wait for narrower ones to be packed: loops over one width vectorize
+/// best.
+inline constexpr std::size_t kPart = 128;
+
+/// One of RowCodes: its symbol, context and count in one word.
+struct PackedCode {
+  std::uint32_t word, bits;
+};
+
+static inline PackedCode code_in_row(std::uint32_t word, const Place& place,
+                                     const FloatGrid& grid) {
+  const std::uint32_t magnitude = word & 0x7fffffff;
+  const float cells = float_of(magnitude) * two_to(-place.step);
+  const std::int32_t far = cells < kMaxCells ? 0 : 1;
+  const auto cell = static_cast<std::int32_t>(far != 0 ? 0.0F : cells);
+  const std::int32_t sign = static_cast<std::int32_t>(word) >> 31;
+  const std::int32_t distance = (cell ^ sign) - place.center;
+
+  const std::int32_t size = distance < 0 ? -distance : distance;
+  const std::int32_t octave = log2_of_small(size);
+  const std::int32_t half = size >> ((octave - 1) & 31) & 1;
+  const std::int32_t bucket = kFirstBucket + 2 * (2 * octave + half - 11) + (distance < 0 ? 1 : 0);
+  const bool linear = size <= kLinear;
+  const std::int32_t symbol = linear ? distance + kLinear : bucket;
+  const std::int32_t rest_count = linear ? 0 : octave - 1;
+  const std::uint32_t rest = static_cast<std::uint32_t>(size) & low_bits(rest_count);
+
+  const auto field = static_cast<std::int32_t>(magnitude >> 23);
+  const std::int32_t lowest_exponent = field - 127 - grid.mantissa_bits;
+  const std::uint32_t mantissa = (magnitude & 0x7fffff) >> (23 - grid.mantissa_bits);
+  const std::int32_t inside = at_least(place.step - lowest_exponent, 0);
+  const std::int32_t down = place.step - 1 - (field - 127);
+  const bool at_zero = cell == 0;
+  const std::uint32_t place_bits =
+      at_zero ? (mantissa << 1 | 1) << (down & 31)
+              : (mantissa | std::uint32_t{1} << grid.mantissa_bits) & low_bits(inside);
+  const std::int32_t place_count = at_zero ? down + 1 + grid.mantissa_bits : inside;
+  const std::int32_t count = rest_count + place_count;
+
+  const std::int32_t rooms =  // negative if one is exceeded
+      (field - 1) | (32 - count) | (lowest_exponent - grid.lowest) | -far;
+  const std::int32_t code = (rooms < 0 ? kRare : count) << 24 | symbol;
+  const bool zero = word == 0;
+  return {static_cast<std::uint32_t>((zero ? kZeroSymbol : code) | place.context << 8),
+          zero ? 0 : place_bits << (rest_count & 31) | rest};
+}
+
 static inline std::size_t code_values_of_row(const float* __restrict values,
                                              const float* __restrict predictions,
                                              const RowGrid& row, std::size_t count,
                                              const RowCodes& codes) {
   const FloatGrid grid = row.grid;
   const std::int32_t row_scale = row.row_scale;
-  const std::int16_t* __restrict scales = row.column_scales;
-  std::uint8_t* __restrict symbols = codes.symbols;
-  std::uint16_t* __restrict contexts = codes.contexts;
-  std::uint32_t* __restrict all_bits = codes.bits;
-  std::uint8_t* __restrict counts = codes.counts;
-  std::int32_t rare_ones = 0;
-  for (std::size_t j = 0; j < count; ++j) {
-    const Place place = place_in_row(predictions[j], row_scale, scales[j], grid);
-    const std::uint32_t word = word_of(values[j]);
-    const std::uint32_t magnitude = word & 0x7fffffff;
-    const float cells = float_of(magnitude) * two_to(-place.step);
-    const std::int32_t far = cells < kMaxCells ? 0 : 1;
-    const auto cell = static_cast<std::int32_t>(far != 0 ? 0.0F : cells);
-    const std::int32_t sign = static_cast<std::int32_t>(word) >> 31;
-    const std::int32_t distance = (cell ^ sign) - place.center;
-
-    const std::int32_t size = distance < 0 ? -distance : distance;
-    const std::int32_t octave = log2_of_small(size);
-    const std::int32_t half = size >> ((octave - 1) & 31) & 1;
-    const std::int32_t bucket =
-        kFirstBucket + 2 * (2 * octave + half - 11) + (distance < 0 ? 1 : 0);
-    const bool linear = size <= kLinear;
-    const std::int32_t symbol = linear ? distance + kLinear : bucket;
-    const std::int32_t rest_count = linear ? 0 : octave - 1;
-    const std::uint32_t rest = static_cast<std::uint32_t>(size) & low_bits(rest_count);
-
-    const std::int32_t field = static_cast<std::int32_t>(magnitude >> 23);
-    const std::int32_t exponent = field - 127;
-    const std::uint32_t mantissa = (magnitude & 0x7fffff) >> (23 - grid.mantissa_bits);
-    const std::int32_t inside = at_least(place.step - (exponent - grid.mantissa_bits), 0);
-    const std::int32_t down = place.step - 1 - exponent;
-    const bool at_zero = cell == 0;
-    const std::uint32_t place_bits =
-        at_zero ? (mantissa << 1 | 1) << (down & 31)
-                : (mantissa | std::uint32_t{1} << grid.mantissa_bits) & low_bits(inside);
-    const std::int32_t place_count = at_zero ? down + 1 + grid.mantissa_bits : inside;
-    const std::int32_t bit_count = rest_count + place_count;
-
-    const bool zero = word == 0;
-    const std::int32_t unlike = (field == 0 ? 1 : 0) | far | (bit_count > 32 ? 1 : 0) |
-                                (exponent - grid.mantissa_bits < grid.lowest ? 1 : 0);
-    const std::int32_t rare = zero ? 0 : unlike;
-    symbols[j] = static_cast<std::uint8_t>(zero ? kZeroSymbol : symbol);
-    contexts[j] = static_cast<std::uint16_t>(place.context);
-    all_bits[j] = zero ? 0 : place_bits << (rest_count & 31) | rest;
-    counts[j] = static_cast<std::uint8_t>(rare != 0 ? kRare : zero ? 0 : bit_count);
-    rare_ones += rare;
+  std::uint32_t rare = 0;
+  for (std::size_t start = 0; start < count; start += kPart) {
+    const std::size_t part = count - start < kPart ? count - start : kPart;
+    const std::int32_t* __restrict scales = row.column_scales + start;
+    std::uint8_t* __restrict symbols = codes.symbols + start;
+    std::uint8_t* __restrict counts = codes.counts + start;
+    std::uint16_t* __restrict contexts = codes.contexts + start;
+    std::uint32_t* __restrict bits = codes.bits + start;
+    std::uint32_t packed[kPart];
+    for (std::size_t j = 0; j < part; ++j) {
+      const Place place = place_in_row(predictions[start + j], row_scale, scales[j], grid);
+      const PackedCode code = code_in_row(word_of(values[start + j]), place, grid);
+      packed[j] = code.word;
+      bits[j] = code.bits;
+      rare += code.word >> 24 == kRare ? 1 : 0;
+    }
+    for (std::size_t j = 0; j < part; ++j) {
+      symbols[j] = static_cast<std::uint8_t>(packed[j]);
+      contexts[j] = static_cast<std::uint16_t>(packed[j] >> 8 & 255);
+      counts[j] = static_cast<std::uint8_t>(packed[j] >> 24);
+    }
   }
-  return static_cast<std::size_t>(rare_ones);
+  return rare;
 }
 
-static inline void places_of_row(const float* predictions, const RowGrid& row, std::size_t count,
-                                 const RowPlaces& places) {
+static inline void places_of_row(const float* __restrict predictions, const RowGrid& row,
+                                 std::size_t count, const RowPlaces& places) {
   const FloatGrid grid = row.grid;
   const std::int32_t row_scale = row.row_scale;
-  const std::int16_t* scales = row.column_scales;
-  std::uint16_t* contexts = places.contexts;
-  std::int32_t* centers = places.centers;
-  std::int16_t* steps = places.steps;
+  const std::int32_t* __restrict scales = row.column_scales;
+  std::uint16_t* __restrict contexts = places.contexts;
+  std::int32_t* __restrict centers = places.centers;
+  std::int32_t* __restrict steps = places.steps;
   for (std::size_t j = 0; j < count; ++j) {
     const Place place = place_in_row(predictions[j], row_scale, scales[j], grid);
     contexts[j] = static_cast<std::uint16_t>(place.context);
     centers[j] = place.center;
-    steps[j] = static_cast<std::int16_t>(place.step);
+    steps[j] = place.step;
   }
 }
 
-static inline void words_of_row(const std::uint8_t* symbols, const RowPlaces& places,
+static inline void words_of_row(const std::uint8_t* __restrict symbols, const RowPlaces& places,
                                 const FloatGrid& row_grid, std::size_t count,
                                 const RowWords& words) {
   const FloatGrid grid = row_grid;
-  const std::int32_t* centers = places.centers;
-  const std::int16_t* steps = places.steps;
-  std::uint32_t* all_words = words.words;
-  std::uint8_t* counts = words.counts;
   const std::uint32_t kept = ~low_bits(23 - grid.mantissa_bits);
-  // Below this step, some octave under it has fewer bits or is one of denormals.
-  const std::int32_t least_step = at_least(grid.lowest + grid.mantissa_bits, -126) + kMaxDown + 1;
-  for (std::size_t j = 0; j < count; ++j) {
-    const std::int32_t symbol = symbols[j];
-    const std::int32_t step = steps[j];
-    const std::int32_t at = centers[j] + symbol - kLinear;
-    const std::int32_t sign = at >> 31;
-    const std::int32_t cell = at ^ sign;
-    const bool at_zero = cell == 0;
-    const std::int32_t octave = log2_of_small(cell);
-    const std::int32_t exponent = step + octave;
-    const std::int32_t inside = at_least(step - (exponent - grid.mantissa_bits), 0);
-    const std::uint32_t mantissa =
-        static_cast<std::uint32_t>(cell) << ((23 - octave) & 31) & 0x7fffff & kept;
-    const std::uint32_t field =
-        static_cast<std::uint32_t>(at_zero ? step - 1 + 127 : exponent + 127) << 23;
-    const std::uint32_t word =
-        (static_cast<std::uint32_t>(sign) & 0x80000000) | field | (at_zero ? 0 : mantissa);
-    const std::int32_t unlike = (symbol >= kFirstBucket ? 1 : 0) | (octave > 23 ? 1 : 0) |
-                                (exponent > 127 ? 1 : 0) |
-                                (exponent < at_least(grid.lowest + grid.mantissa_bits, -126) ? 1 : 0);
-    const std::int32_t unlike_zero =
-        (symbol >= kFirstBucket ? 1 : 0) | (step < least_step ? 1 : 0) | (step > 127 ? 1 : 0);
-    const bool zero = symbol == kZeroSymbol;
-    const std::int32_t rare = at_zero ? unlike_zero : unlike;
-    const std::int32_t kind = rare != 0 ? kRare : at_zero ? kUnary : inside;
-    all_words[j] = zero ? 0 : word;
-    counts[j] = static_cast<std::uint8_t>(zero ? 0 : kind);
+  const std::int32_t least_exponent = at_least(grid.lowest + grid.mantissa_bits, -126);
+  for (std::size_t start = 0; start < count; start += kPart) {
+    const std::size_t part = count - start < kPart ? count - start : kPart;
+    const std::int32_t* __restrict centers = places.centers + start;
+    const std::int32_t* __restrict steps = places.steps + start;
+    std::uint32_t* __restrict all_words = words.words + start;
+    std::uint8_t* __restrict counts = words.counts + start;
+    std::int32_t wide[kPart];
+    for (std::size_t j = 0; j < part; ++j) wide[j] = symbols[start + j];
+    for (std::size_t j = 0; j < part; ++j) {
+      const std::int32_t symbol = wide[j];
+      const std::int32_t step = steps[j];
+      const std::int32_t at = centers[j] + symbol - kLinear;
+      const std::int32_t sign = at >> 31;
+      const std::int32_t cell = at ^ sign;
+      const bool at_zero = cell == 0;
+      const std::int32_t log = log2_of_small(cell);
+      const std::int32_t octave = at_zero ? -1 : log;
+      const std::int32_t exponent = step + octave;
+      const std::int32_t inside = at_least(grid.mantissa_bits - octave, 0);
+      const std::uint32_t mantissa =
+          static_cast<std::uint32_t>(cell) << ((23 - octave) & 31) & 0x7fffff & kept;
+      const std::uint32_t word = (static_cast<std::uint32_t>(sign) & 0x80000000) |
+                                 static_cast<std::uint32_t>(exponent + 127) << 23 | mantissa;
+      // In the cell at zero, the octaves below must be such too.
+      const std::int32_t least = at_zero ? least_exponent + kMaxDown : least_exponent;
+      const std::int32_t rooms =  // negative if one is exceeded
+          (kFirstBucket - 1 - symbol) | (23 - octave) | (127 - exponent) | (exponent - least);
+      const bool zero = symbol == kZeroSymbol;
+      all_words[j] = zero ? 0 : word;
+      const std::int32_t plain = at_zero ? kUnary : inside;
+      const std::int32_t kind = rooms < 0 ? kRare : plain;
+      wide[j] = zero ? 0 : kind;
+    }
+    for (std::size_t j = 0; j < part; ++j) counts[j] = static_cast<std::uint8_t>(wide[j]);
   }
 }
 
