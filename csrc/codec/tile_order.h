@@ -37,16 +37,15 @@ class TileOrder {
     return word;
   }
 
-  /// Reads the words of a row in coding order.
-  void gather(const std::byte* values, std::size_t row, Word* words) const {
+  /// The words of a row in coding order; `row_words` [columns] is room for them.
+  [[nodiscard]] const Word* gather(const std::byte* values, std::size_t row,
+                                   Word* row_words) const {
     values += row_bytes(row);
-    if (in_place_) {
-      std::memcpy(words, values, columns_.size() * sizeof(Word));
-      return;
-    }
+    if (in_place_) return reinterpret_cast<const Word*>(values);
     for (std::size_t j = 0; j < columns_.size(); ++j) {
-      std::memcpy(words + j, values + columns_[j] * sizeof(Word), sizeof(Word));
+      std::memcpy(row_words + j, values + columns_[j] * sizeof(Word), sizeof(Word));
     }
+    return row_words;
   }
 
   /// Writes the words of columns [left, right) of a row.

@@ -14,12 +14,14 @@ namespace lmgc::coder {
 
 class BitWriter {
  public:
+  static constexpr int kMaxCount = 56;
+
   /// With room for `most` bits.
   explicit BitWriter(std::size_t most)
       : bytes_(std::make_unique_for_overwrite<std::byte[]>(most / 8 + 1 + sizeof open_)),
         at_(bytes_.get()) {}
 
-  /// Appends the lowest `count` <= 56 bits of `bits`, which has no others.
+  /// Appends the lowest `count` <= kMaxCount bits of `bits`, which has no others.
   void put(std::uint64_t bits, int count) {
     open_ |= bits << filled_;
     std::memcpy(at_, &open_, sizeof open_);

@@ -25,8 +25,8 @@ struct Noise {
 struct Results {
   std::vector<std::int16_t> codes, pairs;
   std::vector<float> predictions, sums;
-  std::vector<std::uint8_t> symbols, counts, word_counts;
-  std::vector<std::uint16_t> contexts, place_contexts;
+  std::vector<std::uint8_t> counts, word_counts;
+  std::vector<std::uint16_t> cells, place_contexts;
   std::vector<std::int32_t> centers, steps, excess;
   std::vector<std::uint32_t> bits, words, sizes, column_bits, size_counts, totals;
 
@@ -66,12 +66,11 @@ Results results_of(const RowKernels& rows, std::size_t count, const FloatGrid& g
   rows.add_predictions(products.data(), units.data(), 0.25F, count, r.predictions.data());
 
   const RowGrid row{grid, -16, scales.data()};
-  r.symbols.resize(count);
-  r.contexts.resize(count);
+  r.cells.resize(count);
   r.bits.resize(count);
   r.counts.resize(count);
   rows.code_values(values.data(), predictions.data(), row, count,
-                   {r.symbols.data(), r.contexts.data(), r.bits.data(), r.counts.data()});
+                   {r.cells.data(), r.bits.data(), r.counts.data()});
   r.place_contexts.resize(count);
   r.centers.resize(count);
   r.steps.resize(count);

@@ -24,8 +24,7 @@ struct RowGrid {
 
 /// Codes of a row's values. Where the count is kRare, code_value tells the rest.
 struct RowCodes {
-  std::uint8_t* symbols;
-  std::uint16_t* contexts;
+  std::uint16_t* cells;  ///< cell_of context and symbol
   std::uint32_t* bits;
   std::uint8_t* counts;
 };

@@ -100,7 +100,7 @@ static inline Place place_in_row(float prediction, std::int32_t row_scale,
 /// best.
 inline constexpr std::size_t kPart = 128;
 
-/// One of RowCodes: its symbol, context and count in one word.
+/// One of RowCodes: its cell, and its count from bit 24 on, in one word.
 struct PackedCode {
   std::uint32_t word, bits;
 };
@@ -153,9 +153,8 @@ static inline std::size_t code_values_of_row(const float* __restrict values,
   for (std::size_t start = 0; start < count; start += kPart) {
     const std::size_t part = count - start < kPart ? count - start : kPart;
     const std::int32_t* __restrict scales = row.column_scales + start;
-    std::uint8_t* __restrict symbols = codes.symbols + start;
+    std::uint16_t* __restrict cells = codes.cells + start;
     std::uint8_t* __restrict counts = codes.counts + start;
-    std::uint16_t* __restrict contexts = codes.contexts + start;
     std::uint32_t* __restrict bits = codes.bits + start;
     std::uint32_t packed[kPart];
     for (std::size_t j = 0; j < part; ++j) {
@@ -166,8 +165,7 @@ static inline std::size_t code_values_of_row(const float* __restrict values,
       rare += code.word >> 24 == kRare ? 1 : 0;
     }
     for (std::size_t j = 0; j < part; ++j) {
-      symbols[j] = static_cast<std::uint8_t>(packed[j]);
-      contexts[j] = static_cast<std::uint16_t>(packed[j] >> 8 & 255);
+      cells[j] = static_cast<std::uint16_t>(packed[j]);
       counts[j] = static_cast<std::uint8_t>(packed[j] >> 24);
     }
   }
