@@ -174,7 +174,10 @@ std::vector<std::byte> StructureRepresentation::encode(
     const DefaultEnvironment environment;
     codes[i] = encode_tile(dtype, values.data(), jobs[i].tile, jobs[i].model);
   });
+  std::size_t size = 16 + 20 * pieces.size() + 10 * jobs.size();
+  for (const auto& code : codes) size += code.size();
   ByteWriter body;
+  body.written().reserve(size);
   body.fixed(fingerprint);
   body.varint(pieces.size());
   for (const Piece& piece : pieces) {

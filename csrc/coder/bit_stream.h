@@ -1,10 +1,11 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "coder/stream_error.h"
 
@@ -13,25 +14,31 @@ namespace lmgc::coder {
 
 class BitWriter {
  public:
-  /// Appends the lowest `count` <= 56 bits of `bits`, which has no others.
+  static constexpr int kMaxCount = 56;
+
+  /// With room for `most` bits.
+  explicit BitWriter(std::size_t most)
+      : bytes_(std::make_unique_for_overwrite<std::byte[]>(most / 8 + 1 + sizeof open_)),
+        at_(bytes_.get()) {}
+
+  /// Appends the lowest `count` <= kMaxCount bits of `bits`, which has no others.
   void put(std::uint64_t bits, int count) {
-    if (bytes_.size() < at_ + sizeof open_) bytes_.resize(2 * bytes_.size() + 256);
     open_ |= bits << filled_;
-    std::memcpy(bytes_.data() + at_, &open_, sizeof open_);
+    std::memcpy(at_, &open_, sizeof open_);
     filled_ += count;
-    at_ += static_cast<std::size_t>(filled_ >> 3);
+    at_ += filled_ >> 3;
     open_ >>= filled_ & ~7;
     filled_ &= 7;
   }
 
-  [[nodiscard]] std::vector<std::byte> finish() && {
-    bytes_.resize(at_ + (filled_ > 0 ? 1 : 0));
-    return std::move(bytes_);
+  /// Valid while nothing else is put.
+  [[nodiscard]] std::span<const std::byte> written() const {
+    return {bytes_.get(), at_ + (filled_ > 0 ? 1 : 0)};
   }
 
  private:
-  std::vector<std::byte> bytes_;
-  std::size_t at_ = 0;      // bytes written for good
+  std::unique_ptr<std::byte[]> bytes_;
+  std::byte* at_;           // after the bytes written for good
   std::uint64_t open_ = 0;  // the bits after them
   int filled_ = 0;          // of `open_`, below 8
 };

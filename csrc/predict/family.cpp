@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <bit>
 #include <mutex>
+#include <numeric>
 #include <utility>
 
 namespace lmgc::predict {
@@ -16,6 +17,11 @@ constexpr std::array<int, kShapes> kPowers{1, 2, 3, 4, 6, 8, 16, 64};
 constexpr std::array<std::uint16_t, kZeroShares> kZeroFrequencies{
     0, 1, 3, 10, 30, 100, 300, 700, 1200, 1800, 2400, 3000, 3400, 3700, 3900, 4000};
 
+/// 2^exponent of a double's normal range.
+double power_of(int exponent) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
+}
+
 /// 2^(k / 8), correctly rounded.
 constexpr std::array<double, 8> kEighths{
     0x1.0000000000000p+0, 0x1.172b83c7d517bp+0, 0x1.306fe0a31b715p+0, 0x1.4bfdad5362a27p+0,
@@ -24,7 +30,7 @@ constexpr std::array<double, 8> kEighths{
 /// 2^(eighths / 8).
 double eighths(int count) {
   const int octaves = count >> 3;
-  return std::ldexp(kEighths[static_cast<std::size_t>(count & 7)], octaves);
+  return kEighths[static_cast<std::size_t>(count & 7)] * power_of(octaves);
 }
 
 /// Student's cumulative distribution at knots: z in steps of 1/64 up to 16, then 64 knots an octave
@@ -63,7 +69,8 @@ class Distribution {
   static double knot(std::size_t k) {
     if (k <= kLinearKnots) return static_cast<double>(k) / 64;
     const std::size_t above = k - kLinearKnots;
-    return std::ldexp(static_cast<double>(64 + above % 64) / 64, 4 + static_cast<int>(above / 64));
+    return static_cast<double>(64 + above % 64) / 64 *
+           power_of(4 + static_cast<int>(above / 64));
   }
 
   /// Probability between 0 and z >= 0.
@@ -72,10 +79,8 @@ class Distribution {
     if (z < 16) {
       k = static_cast<std::size_t>(z * 64);
     } else {
-      int exponent = 0;
-      const double fraction = std::frexp(z, &exponent);  // z = fraction * 2^exponent, exact
-      k = kLinearKnots + static_cast<std::size_t>(exponent - 5) * 64 +
-          static_cast<std::size_t>((fraction * 2 - 1) * 64);
+      const auto bits = std::bit_cast<std::uint64_t>(z);  // 64 knots an octave: 6 mantissa bits
+      k = kLinearKnots + static_cast<std::size_t>((bits >> 46) - (std::uint64_t{1023 + 4} << 6));
     }
     if (k + 1 >= kKnots) return 0.5;
     const double part = (z - knot(k)) / (knot(k + 1) - knot(k));
@@ -94,11 +99,28 @@ const Distribution& distribution(std::size_t shape) {
   return all[shape];
 }
 
-/// First and last distance with symbol `symbol` < kZeroSymbol.
-std::pair<std::int32_t, std::int32_t> distances_of(int symbol) {
-  const std::uint32_t most = (std::uint32_t{1} << distance_bits(symbol)) - 1;
-  const auto ends = std::minmax({distance_of(symbol, 0), distance_of(symbol, most)});
-  return {ends.first, ends.second};
+/// Symbols below kZeroSymbol by the distances they stand for, from the lowest up, and the first
+/// distance of each.
+struct SymbolOrder {
+  std::array<std::uint8_t, kZeroSymbol> symbols;
+  std::array<std::int32_t, kZeroSymbol> first;
+  std::int32_t end;  ///< after the last distance
+};
+
+const SymbolOrder& symbol_order() {
+  static const SymbolOrder order = [] {
+    SymbolOrder all{};
+    std::iota(all.symbols.begin(), all.symbols.end(), std::uint8_t{0});
+    const auto most = [](int symbol) { return (std::uint32_t{1} << distance_bits(symbol)) - 1; };
+    const auto least_distance = [&](int symbol) {
+      return std::min(distance_of(symbol, 0), distance_of(symbol, most(symbol)));
+    };
+    std::ranges::sort(all.symbols, {}, least_distance);
+    std::ranges::transform(all.symbols, all.first.begin(), least_distance);
+    all.end = distance_of(all.symbols.back(), most(all.symbols.back())) + 1;
+    return all;
+  }();
+  return order;
 }
 
 /// Rounds to kRansTotal; what rounding leaves over goes to the likeliest symbol.
@@ -126,11 +148,14 @@ std::vector<std::uint16_t> make_frequencies(std::size_t shape, int width) {
     const int phase = context / kPlaces % kScaleSteps;
     const double place = (context % kPlaces + 0.5) / kPlaces;
     const double cell = eighths(8 * (excess - kGridBits) - 2 * phase - width + 2);  // its width
+    const SymbolOrder& order = symbol_order();
     std::array<double, kZeroSymbol> shares;
-    for (int symbol = 0; symbol < kZeroSymbol; ++symbol) {
-      const auto [first, last] = distances_of(symbol);
-      shares[static_cast<std::size_t>(symbol)] =
-          student.below((last + 1 - place) * cell) - student.below((first - place) * cell);
+    double below = student.below((order.first.front() - place) * cell);
+    for (std::size_t i = 0; i < order.symbols.size(); ++i) {
+      const std::int32_t end = i + 1 < order.first.size() ? order.first[i + 1] : order.end;
+      const double next = student.below((end - place) * cell);
+      shares[order.symbols[i]] = next - below;
+      below = next;
     }
     apportion(shares,
               std::span(table).subspan(static_cast<std::size_t>(context) * kAlphabet, kAlphabet));
@@ -173,8 +198,17 @@ const std::vector<std::uint16_t>& frequencies(std::uint8_t shape, std::uint8_t w
   return tables[at];
 }
 
-MemberTables::MemberTables(Member member)
-    : frequencies_(with_zeros(member)), rans_(frequencies_, kAlphabet) {}
+MemberTables::MemberTables(Member member) : MemberTables(with_zeros(member)) {}
+
+MemberTables::MemberTables(const std::vector<std::uint16_t>& frequencies)
+    : rans_(frequencies, kAlphabet) {
+  for (int context = 0; context <= kContexts; ++context) {
+    for (int symbol = 0; symbol < kAlphabet; ++symbol) {
+      const auto at = static_cast<std::size_t>(context * kAlphabet + symbol);
+      has_[cell_of(context, symbol)] = frequencies[at] != 0;
+    }
+  }
+}
 
 std::shared_ptr<const MemberTables> tables_of(Member member) {
   constexpr std::size_t kMaxKept = 64;  // about 250 kB each

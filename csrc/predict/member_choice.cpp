@@ -3,47 +3,102 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <mutex>
 #include <vector>
 
 namespace lmgc::predict {
 namespace {
 
-constexpr std::size_t kMaxJudged = std::size_t{1} << 16;
+constexpr std::size_t kRun = 1024;  // judged runs lie evenly in the tile
+constexpr std::size_t kMaxRuns = 31;
 constexpr float kEscapeBits = 44;  // a rare symbol and a whole float
+constexpr float kCostUnit = 1.0F / 256;
+constexpr std::size_t kSymbols = kZeroSymbol;  // that shape and width tell apart
 
-struct Cell {
-  std::size_t at;  ///< [context][symbol]
-  float count;
+/// In units of kCostUnit: [kContexts][kSymbols].
+using Costs = std::vector<std::int16_t>;
+
+float bits_of(std::uint32_t frequency) {
+  if (frequency == 0) return kEscapeBits;
+  return coder::kRansTotalBits - std::log2(static_cast<float>(frequency));
+}
+
+const Costs& costs(int shape, int width) {
+  static std::array<std::once_flag, std::size_t{kShapes} * kWidths> flags;
+  static std::array<Costs, std::size_t{kShapes} * kWidths> all;
+  static const auto by_frequency = [] {
+    std::array<std::int16_t, coder::kRansTotal + 1> units;
+    for (std::uint32_t f = 0; f <= coder::kRansTotal; ++f) {
+      units[f] = static_cast<std::int16_t>(std::lround(bits_of(f) / kCostUnit));
+    }
+    return units;
+  }();
+  const auto at = static_cast<std::size_t>(shape * kWidths + width);
+  std::call_once(flags[at], [&] {
+    const auto& table =
+        frequencies(static_cast<std::uint8_t>(shape), static_cast<std::uint8_t>(width));
+    all[at].resize(kContexts * kSymbols);
+    for (std::size_t context = 0; context < kContexts; ++context) {
+      for (std::size_t symbol = 0; symbol < kSymbols; ++symbol) {
+        all[at][context * kSymbols + symbol] = by_frequency[table[context * kAlphabet + symbol]];
+      }
+    }
+  });
+  return all[at];
+}
+
+/// How often symbols were seen in contexts, below 2^15 in all.
+class Census {
+ public:
+  explicit Census(std::span<const std::uint16_t> cells) {
+    std::vector<std::int16_t> counts(std::size_t{kContexts + 1} * kCellStride);
+    const std::size_t runs = (cells.size() + kRun - 1) / kRun;
+    const std::size_t gap = (runs + kMaxRuns - 1) / kMaxRuns * kRun;
+    for (std::size_t start = 0; start < cells.size(); start += gap) {
+      const std::size_t end = std::min(start + kRun, cells.size());
+      for (std::size_t i = start; i < end; ++i) ++counts[cells[i]];
+    }
+    for (std::size_t context = 0; context < kContexts; ++context) {
+      const auto row = std::span(counts).subspan(context * kCellStride, kAlphabet);
+      zeros_ += row[kZeroSymbol];
+      int seen = 0;
+      for (const std::int16_t count : row.first(kSymbols)) seen += count;
+      if (seen == 0) continue;
+      others_ += seen;
+      contexts_.push_back(context);
+      counts_.insert(counts_.end(), row.begin(), row.begin() + kSymbols);
+    }
+  }
+
+  [[nodiscard]] int zeros() const { return zeros_; }
+  [[nodiscard]] int others() const { return others_; }
+
+  [[nodiscard]] std::int32_t cost(int shape, int width) const {
+    const std::int16_t* table = costs(shape, width).data();
+    const std::int16_t* count = counts_.data();
+    std::int32_t sum = 0;  // below 2^15 * 44 * 256
+    for (const std::size_t context : contexts_) {
+      const std::int16_t* cost = table + context * kSymbols;
+      for (std::size_t symbol = 0; symbol < kSymbols; ++symbol) sum += count[symbol] * cost[symbol];
+      count += kSymbols;
+    }
+    return sum;
+  }
+
+ private:
+  std::vector<std::size_t> contexts_;  // those seen
+  std::vector<std::int16_t> counts_;   // [contexts_][kSymbols]
+  int zeros_ = 0, others_ = 0;
 };
 
-/// Bits of a symbol by its frequency.
-const std::array<float, coder::kRansTotal + 1>& bits_of_frequency() {
-  static const auto table = [] {
-    std::array<float, coder::kRansTotal + 1> bits;
-    bits[0] = kEscapeBits;
-    for (std::size_t f = 1; f <= coder::kRansTotal; ++f) {
-      bits[f] = coder::kRansTotalBits - std::log2(static_cast<float>(f));
-    }
-    return bits;
-  }();
-  return table;
-}
-
-float cost(std::span<const Cell> cells, int shape, int width) {
-  const auto& table =
-      frequencies(static_cast<std::uint8_t>(shape), static_cast<std::uint8_t>(width));
-  const auto& bits = bits_of_frequency();
-  float sum = 0;
-  for (const Cell& cell : cells) sum += cell.count * bits[table[cell.at]];
-  return sum;
-}
-
 /// Walks from `width` to the next local minimum, whose cost it returns.
-float best_width(std::span<const Cell> cells, int shape, int& width) {
-  float least = cost(cells, shape, width);
+std::int32_t best_width(const Census& census, int shape, int& width) {
+  std::int32_t least = census.cost(shape, width);
+  const int start = width;
   for (const int direction : {-1, 1}) {
+    if (width != start) break;
     while (width + direction >= 0 && width + direction < kWidths) {
-      const float next = cost(cells, shape, width + direction);
+      const std::int32_t next = census.cost(shape, width + direction);
       if (next >= least) break;
       least = next;
       width += direction;
@@ -52,14 +107,14 @@ float best_width(std::span<const Cell> cells, int shape, int& width) {
   return least;
 }
 
-std::uint8_t choose_zeros(float zeros, float others) {
-  if (zeros == 0) return 0;
+std::uint8_t choose_zeros(const Census& census) {
+  if (census.zeros() == 0) return 0;
   std::uint8_t best = 1;
   float least = INFINITY;
   for (std::uint8_t i = 1; i < kZeroShares; ++i) {
     const std::uint32_t frequency = zero_frequency(i);
-    const auto& bits = bits_of_frequency();
-    const float own = zeros * bits[frequency] + others * bits[coder::kRansTotal - frequency];
+    const float own = static_cast<float>(census.zeros()) * bits_of(frequency) +
+                      static_cast<float>(census.others()) * bits_of(coder::kRansTotal - frequency);
     if (own < least) {
       least = own;
       best = i;
@@ -70,41 +125,24 @@ std::uint8_t choose_zeros(float zeros, float others) {
 
 }  // namespace
 
-Member choose_member(std::span<const std::uint8_t> symbols,
-                     std::span<const std::uint16_t> contexts) {
-  std::vector<std::uint32_t> counts(std::size_t{kContexts + 1} * kAlphabet);
-  constexpr std::size_t kRun = 1024;  // judged runs lie evenly in the tile
-  const std::size_t gap = std::max(symbols.size() / kMaxJudged, std::size_t{1}) * kRun;
-  for (std::size_t start = 0; start < symbols.size(); start += gap) {
-    const std::size_t end = std::min(start + kRun, symbols.size());
-    for (std::size_t i = start; i < end; ++i) {
-      ++counts[contexts[i] * std::size_t{kAlphabet} + symbols[i]];
+Member choose_member(std::span<const std::uint16_t> cells) {
+  const Census census(cells);
+  int shape = kShapes / 2, width = kWidths / 2;
+  std::int32_t least = best_width(census, shape, width);
+  const int start = shape;
+  for (const int direction : {-1, 1}) {
+    if (shape != start) break;
+    while (shape + direction >= 0 && shape + direction < kShapes) {
+      int next_width = width;
+      const std::int32_t next = best_width(census, shape + direction, next_width);
+      if (next >= least) break;
+      least = next;
+      shape += direction;
+      width = next_width;
     }
   }
-  std::vector<Cell> cells;
-  float zeros = 0, others = 0;
-  for (std::size_t context = 0; context < kContexts; ++context) {
-    const auto row = std::span(counts).subspan(context * kAlphabet, kAlphabet);
-    for (std::size_t symbol = 0; symbol < kZeroSymbol; ++symbol) {
-      if (row[symbol] == 0) continue;
-      cells.push_back({context * kAlphabet + symbol, static_cast<float>(row[symbol])});
-      others += cells.back().count;
-    }
-    zeros += static_cast<float>(row[kZeroSymbol]);
-  }
-  Member best;
-  best.zeros = choose_zeros(zeros, others);
-  int width = kWidths / 2;
-  float least = INFINITY;
-  for (int shape = 0; shape < kShapes; ++shape) {
-    const float own = best_width(cells, shape, width);
-    if (own < least) {
-      least = own;
-      best.shape = static_cast<std::uint8_t>(shape);
-      best.width = static_cast<std::uint8_t>(width);
-    }
-  }
-  return best;
+  return {static_cast<std::uint8_t>(shape), static_cast<std::uint8_t>(width),
+          choose_zeros(census)};
 }
 
 }  // namespace lmgc::predict

@@ -4,7 +4,7 @@
 
 #include "predict/gemm.h"
 #include "predict/grid.h"
-#include "predict/row_loops.h"
+#include "predict/row_kernels.h"
 
 namespace lmgc::predict {
 namespace {
@@ -14,6 +14,21 @@ std::size_t even(std::size_t count) { return count + count % 2; }
 /// 2^exponent, the exponent kept where products of a sum of codes stay finite.
 float unit(int exponent) { return power_of_two(std::clamp(exponent, -110, 60)); }
 float reciprocal(int exponent) { return power_of_two(-std::clamp(exponent, -110, 60)); }
+
+/// Weights [columns][pivots] as pairs [(pivots + 1) / 2][columns][2].
+std::vector<std::int16_t> paired(std::span<const std::int8_t> weights, std::size_t columns,
+                                 std::size_t pivots) {
+  constexpr std::size_t kTogether = 16;  // columns: a line of the pairs
+  std::vector<std::int16_t> pairs(columns * even(pivots));
+  for (std::size_t left = 0; left < columns; left += kTogether) {
+    const std::size_t right = std::min(left + kTogether, columns);
+    for (std::size_t k = 0; k < pivots; ++k) {
+      std::int16_t* to = pairs.data() + k / 2 * columns * 2 + k % 2;
+      for (std::size_t j = left; j < right; ++j) to[2 * j] = weights[j * pivots + k];
+    }
+  }
+  return pairs;
+}
 
 }  // namespace
 
@@ -52,13 +67,7 @@ Predictor::Predictor(const Model& model, std::span<const std::int16_t> row_expon
   }
   values_.resize(rows * column_pivots_);
   remainders_.resize(columns * row_pivots_);
-  column_weights_.resize(columns * column_pivots_);
-  for (std::size_t j = 0; j < columns; ++j) {
-    for (std::size_t k = 0; k < model.columns.pivots; ++k) {
-      column_weights_[(k / 2 * columns + j) * 2 + k % 2] =
-          model.columns.weights[j * model.columns.pivots + k];
-    }
-  }
+  column_weights_ = paired(model.columns.weights, columns, model.columns.pivots);
   row_weights_.resize(rows * row_pivots_);
   for (std::size_t i = 0; i < rows; ++i) {
     std::copy_n(model.rows.weights.data() + i * model.rows.pivots, model.rows.pivots,
@@ -89,7 +98,7 @@ void Predictor::first(const Block& block, std::size_t known, std::span<float> pr
       values_.data() + block.top * column_pivots_, column_weights_.data() + block.left * 2,
       sums_.data(), false);
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    predictions_of_row(sums_.data() + i * columns, column_units_.data() + block.left,
+    row_kernels().predictions(sums_.data() + i * columns, column_units_.data() + block.left,
                        row_units_[block.top + i], columns, predictions.data() + i * columns);
   }
 }
@@ -99,15 +108,15 @@ void Predictor::second(const Block& block, std::size_t known, std::span<float> p
   if (pairs == 0) return;
   const std::size_t columns = block.columns();
   sums_.resize(block.values());
-  scratch_.resize(columns);
   gemm_kernels().multiply(
       {block.rows(), columns, pairs, row_pivots_, model_.columns.order.size() * 2, columns},
       row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2,
       sums_.data(), false);
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    predictions_of_row(sums_.data() + i * columns, remainder_column_units_.data() + block.left,
-                       remainder_row_units_[block.top + i], columns, scratch_.data());
-    add_row(scratch_.data(), columns, predictions.data() + i * columns);
+    row_kernels().add_predictions(sums_.data() + i * columns,
+                                  remainder_column_units_.data() + block.left,
+                                  remainder_row_units_[block.top + i], columns,
+                                  predictions.data() + i * columns);
   }
 }
 
@@ -115,7 +124,7 @@ void Predictor::learn_values(const Block& block, std::span<const float> values) 
   const std::size_t right = std::min(block.right, model_.columns.pivots);
   if (block.left >= right) return;
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    codes_of_row(values.data() + i * block.columns(), column_reciprocals_.data() + block.left,
+    row_kernels().codes(values.data() + i * block.columns(), column_reciprocals_.data() + block.left,
                  row_reciprocals_[block.top + i], right - block.left,
                  values_.data() + (block.top + i) * column_pivots_ + block.left);
   }
@@ -127,10 +136,10 @@ void Predictor::learn_remainders(const Block& block, std::span<const float> valu
   const std::size_t all_columns = model_.columns.order.size();
   for (std::size_t i = block.top; i < std::min(block.bottom, model_.rows.pivots); ++i) {
     const std::size_t at = (i - block.top) * columns;
-    remainder_codes_of_row(values.data() + at, first.data() + at,
-                           remainder_column_reciprocals_.data() + block.left,
-                           remainder_row_reciprocals_[i], columns,
-                           remainders_.data() + (i / 2 * all_columns + block.left) * 2 + i % 2);
+    row_kernels().remainder_codes(values.data() + at, first.data() + at,
+                                  remainder_column_reciprocals_.data() + block.left,
+                                  remainder_row_reciprocals_[i], i % 2 != 0, columns,
+                                  remainders_.data() + (i / 2 * all_columns + block.left) * 2);
   }
 }
 

@@ -58,7 +58,6 @@ class Predictor {
   std::vector<std::int16_t> column_weights_;  // [column pivots / 2][columns][2]
   std::vector<std::int16_t> row_weights_;     // [rows][row pivots]
   std::vector<std::int32_t> sums_;
-  std::vector<float> scratch_;
 };
 
 }  // namespace lmgc::predict

@@ -9,6 +9,9 @@ namespace lmgc::predict {
 
 /// Scale of a row or column that is +0.0 throughout.
 inline constexpr std::int16_t kZeroLine = INT16_MIN;
+/// Of a float without its sign, the lowest bits that do not count in its size: what is left is
+/// log2, piecewise linear, and 4,096 of them add up in 32 bits.
+inline constexpr int kDroppedSizeBits = 12;
 /// Scales of rows and of columns are within +-kMaxScale, in quarter octaves.
 inline constexpr int kMaxScale = 1023;
 

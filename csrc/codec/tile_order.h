@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+#include "predict/model.h"
+#include "predict/predictor.h"
+#include "predict/tile.h"
+#include "serialize/float_words.h"
+
+namespace lmgc::codec {
+
+/// A tile's values seen in coding order: the model's, or their own.
+template <serialize::DType dtype>
+class TileOrder {
+ public:
+  using Word = typename serialize::FloatWords<dtype>::Word;
+
+  TileOrder(const predict::Tile& tile, const predict::Model* model)
+      : tile_(tile), in_place_(model == nullptr) {
+    if (model != nullptr) {
+      rows_ = model->rows.order;
+      columns_ = model->columns.order;
+    } else {
+      rows_.resize(tile.rows);
+      columns_.resize(tile.columns);
+      std::iota(rows_.begin(), rows_.end(), std::uint16_t{0});
+      std::iota(columns_.begin(), columns_.end(), std::uint16_t{0});
+    }
+  }
+
+  [[nodiscard]] Word word(const std::byte* values, std::size_t row, std::size_t column) const {
+    Word word;
+    std::memcpy(&word, values + row_bytes(row) + columns_[column] * sizeof word, sizeof word);
+    return word;
+  }
+
+  /// The words of a row in coding order; `row_words` [columns] is room for them.
+  [[nodiscard]] const Word* gather(const std::byte* values, std::size_t row,
+                                   Word* row_words) const {
+    values += row_bytes(row);
+    if (in_place_) return reinterpret_cast<const Word*>(values);
+    for (std::size_t j = 0; j < columns_.size(); ++j) {
+      std::memcpy(row_words + j, values + columns_[j] * sizeof(Word), sizeof(Word));
+    }
+    return row_words;
+  }
+
+  /// Writes the words of columns [left, right) of a row.
+  void scatter(const Word* words, std::size_t row, std::size_t left, std::size_t right,
+               std::byte* values) const {
+    values += row_bytes(row);
+    if (in_place_) {
+      std::memcpy(values + left * sizeof(Word), words, (right - left) * sizeof(Word));
+      return;
+    }
+    for (std::size_t j = left; j < right; ++j) {
+      std::memcpy(values + columns_[j] * sizeof(Word), words + (j - left), sizeof(Word));
+    }
+  }
+
+ private:
+  [[nodiscard]] std::size_t row_bytes(std::size_t row) const {
+    return (tile_.start + rows_[row] * tile_.stride) * sizeof(Word);
+  }
+
+  const predict::Tile& tile_;
+  bool in_place_;
+  std::vector<std::uint16_t> rows_, columns_;
+};
+
+/// The blocks that a tile is coded in.
+[[nodiscard]] inline std::vector<predict::Block> blocks_of(const predict::Model* model,
+                                                           const predict::Tile& tile) {
+  if (model != nullptr) return predict::wavefront(*model);
+  return {{0, tile.rows, 0, tile.columns}};
+}
+
+}  // namespace lmgc::codec

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "predict/grid.h"
+
+/// Loops over a row's values: elementwise, the same bits from every instruction set.
+namespace lmgc::predict {
+
+/// In RowCodes::counts and PlainWords::counts: too rare a case for a row's loop.
+inline constexpr std::uint8_t kRare = 255;
+/// In PlainWords::counts: in the cell at zero, whose octave follows in unary.
+inline constexpr std::uint8_t kUnary = 254;
+
+/// Scales and grid of a row's values; a column's scale may be kZeroLine.
+struct RowGrid {
+  FloatGrid grid;
+  int row_scale;
+  const std::int32_t* column_scales;
+};
+
+/// Codes of a row's values. Where the count is kRare, code_value tells the rest.
+struct RowCodes {
+  std::uint16_t* cells;  ///< cell_of context and symbol
+  std::uint32_t* bits;
+  std::uint8_t* counts;
+};
+
+/// Places of a row's predictions.
+struct RowPlaces {
+  std::uint16_t* contexts;
+  std::int32_t* centers;
+  std::int32_t* steps;
+};
+
+/// Words of a row's values without their raw bits: `counts` of those belong above bit 23 -
+/// mantissa_bits of `words`. For kUnary the octave is that of the first below the step.
+struct RowWords {
+  std::uint32_t* words;
+  std::uint8_t* counts;
+};
+
+struct RowSizes {
+  std::uint32_t sum;    ///< of sizes
+  std::uint32_t count;  ///< of sizes above 0
+  std::uint32_t bits;   ///< or of all values' bits
+};
+
+/// One implementation of the loops. "scalar" is the reference.
+struct RowKernels {
+  std::string_view name;
+  bool (*supported)();
+
+  /// Codes of values [count] in units of their scales, given by reciprocals.
+  void (*codes)(const float* values, const float* column_units, float row_unit, std::size_t count,
+                std::int16_t* codes);
+  /// The same of what a first prediction leaves, into the first or `second` of pairs.
+  void (*remainder_codes)(const float* values, const float* first, const float* column_units,
+                          float row_unit, bool second, std::size_t count, std::int16_t* pairs);
+  /// Predictions [count] from sums of products of codes and weights.
+  void (*predictions)(const std::int32_t* sums, const float* column_units, float row_unit,
+                      std::size_t count, float* predictions);
+  /// Adds them to others.
+  void (*add_predictions)(const std::int32_t* sums, const float* column_units, float row_unit,
+                          std::size_t count, float* predictions);
+
+  /// code_value of each; returns how many are rare.
+  std::size_t (*code_values)(const float* values, const float* predictions, const RowGrid& row,
+                             std::size_t count, const RowCodes& codes);
+  /// place_of of each.
+  void (*places)(const float* predictions, const RowGrid& row, std::size_t count,
+                 const RowPlaces& places);
+  /// value_of as far as symbols tell.
+  void (*words)(const std::uint8_t* symbols, const RowPlaces& places, const FloatGrid& grid,
+                std::size_t count, const RowWords& words);
+
+  // For the encoder's choices.
+
+  /// About the sum of the squares of (value - first) * column_unit * row_unit that are finite.
+  float (*sum_of_squares)(const float* values, const float* first, const float* column_units,
+                          float row_unit, std::size_t count);
+  /// log2 of how far values lie from predictions (scales.h), and the bits of each column so far.
+  RowSizes (*sizes)(const float* values, const float* predictions, std::size_t count,
+                    std::uint32_t* sizes, std::uint32_t* column_bits);
+  /// Adds what sizes above 0 exceed `mean` by, and counts them.
+  void (*add_excess)(const std::uint32_t* sizes, std::uint32_t mean, std::size_t count,
+                     std::int32_t* excess, std::uint32_t* counts);
+};
+
+extern const RowKernels kScalarRows;
+#ifdef LMGC_X86_64
+extern const RowKernels kAvx2Rows;
+extern const RowKernels kAvx512Rows;
+#endif
+
+/// Those that this machine runs and that passed the self-test, fastest first; never empty.
+[[nodiscard]] std::span<const RowKernels* const> usable_row_kernels();
+
+/// The one in use: the fastest, unless `use_row_kernels` chose another.
+[[nodiscard]] const RowKernels& row_kernels();
+
+/// Throws std::invalid_argument if `name` is not usable here.
+[[nodiscard]] const RowKernels& row_kernels(std::string_view name);
+void use_row_kernels(std::string_view name);
+
+}  // namespace lmgc::predict
