@@ -69,8 +69,7 @@ class Distribution {
   static double knot(std::size_t k) {
     if (k <= kLinearKnots) return static_cast<double>(k) / 64;
     const std::size_t above = k - kLinearKnots;
-    return static_cast<double>(64 + above % 64) / 64 *
-           power_of(4 + static_cast<int>(above / 64));
+    return static_cast<double>(64 + above % 64) / 64 * power_of(4 + static_cast<int>(above / 64));
   }
 
   /// Probability between 0 and z >= 0.

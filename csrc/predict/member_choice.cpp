@@ -141,8 +141,7 @@ Member choose_member(std::span<const std::uint16_t> cells) {
       width = next_width;
     }
   }
-  return {static_cast<std::uint8_t>(shape), static_cast<std::uint8_t>(width),
-          choose_zeros(census)};
+  return {static_cast<std::uint8_t>(shape), static_cast<std::uint8_t>(width), choose_zeros(census)};
 }
 
 }  // namespace lmgc::predict

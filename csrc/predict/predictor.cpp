@@ -66,6 +66,7 @@ Predictor::Predictor(const Model& model, std::span<const std::int16_t> row_expon
     column_reciprocals_.push_back(reciprocal(own));
   }
   values_.resize(rows * column_pivots_);
+  remainders_ = model.remainders;
   remainders_.resize(columns * row_pivots_);
   column_weights_ = paired(model.columns.weights, columns, model.columns.pivots);
   row_weights_.resize(rows * row_pivots_);
@@ -99,12 +100,12 @@ void Predictor::first(const Block& block, std::size_t known, std::span<float> pr
       sums_.data(), false);
   for (std::size_t i = 0; i < block.rows(); ++i) {
     row_kernels().predictions(sums_.data() + i * columns, column_units_.data() + block.left,
-                       row_units_[block.top + i], columns, predictions.data() + i * columns);
+                              row_units_[block.top + i], columns, predictions.data() + i * columns);
   }
 }
 
 void Predictor::second(const Block& block, std::size_t known, std::span<float> predictions) {
-  const std::size_t pairs = std::min(even(known), row_pivots_) / 2;
+  const std::size_t pairs = std::min(even(model_.known_rows + known), row_pivots_) / 2;
   if (pairs == 0) return;
   const std::size_t columns = block.columns();
   sums_.resize(block.values());
@@ -113,10 +114,9 @@ void Predictor::second(const Block& block, std::size_t known, std::span<float> p
       row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2,
       sums_.data(), false);
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().add_predictions(sums_.data() + i * columns,
-                                  remainder_column_units_.data() + block.left,
-                                  remainder_row_units_[block.top + i], columns,
-                                  predictions.data() + i * columns);
+    row_kernels().add_predictions(
+        sums_.data() + i * columns, remainder_column_units_.data() + block.left,
+        remainder_row_units_[block.top + i], columns, predictions.data() + i * columns);
   }
 }
 
@@ -124,9 +124,10 @@ void Predictor::learn_values(const Block& block, std::span<const float> values) 
   const std::size_t right = std::min(block.right, model_.columns.pivots);
   if (block.left >= right) return;
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().codes(values.data() + i * block.columns(), column_reciprocals_.data() + block.left,
-                 row_reciprocals_[block.top + i], right - block.left,
-                 values_.data() + (block.top + i) * column_pivots_ + block.left);
+    row_kernels().codes(values.data() + i * block.columns(),
+                        column_reciprocals_.data() + block.left, row_reciprocals_[block.top + i],
+                        right - block.left,
+                        values_.data() + (block.top + i) * column_pivots_ + block.left);
   }
 }
 
@@ -134,12 +135,14 @@ void Predictor::learn_remainders(const Block& block, std::span<const float> valu
                                  std::span<const float> first) {
   const std::size_t columns = block.columns();
   const std::size_t all_columns = model_.columns.order.size();
-  for (std::size_t i = block.top; i < std::min(block.bottom, model_.rows.pivots); ++i) {
+  for (std::size_t i = block.top; i < block.bottom; ++i) {
+    const std::size_t row = model_.known_rows + i;
+    if (row >= model_.rows.pivots) return;
     const std::size_t at = (i - block.top) * columns;
     row_kernels().remainder_codes(values.data() + at, first.data() + at,
                                   remainder_column_reciprocals_.data() + block.left,
-                                  remainder_row_reciprocals_[i], i % 2 != 0, columns,
-                                  remainders_.data() + (i / 2 * all_columns + block.left) * 2);
+                                  remainder_row_reciprocals_[i], row % 2 != 0, columns,
+                                  remainders_.data() + (row / 2 * all_columns + block.left) * 2);
   }
 }
 

@@ -21,8 +21,9 @@ struct Block {
 /// Blocks of a tile in an order in which all that a block needs comes before it.
 [[nodiscard]] std::vector<Block> wavefront(const Model& model);
 
-/// Row exponents and levels are within this.
+/// Row exponents and levels are within these.
 inline constexpr int kMaxRowExponent = 30;
+inline constexpr int kMaxLevel = 100;
 
 /// Predicts a tile's values from those decoded before them. One tile, one thread. Requires the
 /// default floating-point environment.
@@ -37,7 +38,8 @@ class Predictor {
 
   /// Prediction of the block's values [rows][columns] from the first `known` columns of their rows.
   void first(const Block& block, std::size_t known, std::span<float> predictions);
-  /// Adds the prediction of what `first` leaves, from the first `known` rows of their columns.
+  /// Adds the prediction of what `first` leaves, from the first `known` rows of their columns and
+  /// those that the model knows.
   void second(const Block& block, std::size_t known, std::span<float> predictions);
 
   /// Codes of the block's values [rows][columns], needed by blocks to the right.
@@ -45,6 +47,7 @@ class Predictor {
   /// Codes of what `first` left of them, needed by blocks below.
   void learn_remainders(const Block& block, std::span<const float> values,
                         std::span<const float> first);
+  [[nodiscard]] const std::vector<std::int16_t>& remainders() const { return remainders_; }
 
  private:
   const Model& model_;

@@ -18,7 +18,9 @@ namespace lmgc::predict {
 static inline std::int32_t at_least(std::int32_t x, std::int32_t least) {
   return x > least ? x : least;
 }
-static inline std::int32_t at_most(std::int32_t x, std::int32_t most) { return x < most ? x : most; }
+static inline std::int32_t at_most(std::int32_t x, std::int32_t most) {
+  return x < most ? x : most;
+}
 static inline std::uint32_t word_of(float x) { return std::bit_cast<std::uint32_t>(x); }
 static inline float float_of(std::uint32_t word) { return std::bit_cast<float>(word); }
 static inline float two_to(std::int32_t exponent) {
@@ -85,8 +87,7 @@ static inline Place place_in_row(float prediction, std::int32_t row_scale,
   const std::int32_t wanted =
       at_most(at_least((scale >> 2) - kGridBits, kLowestStep), kHighestStep);
   const std::int32_t exponent = static_cast<std::int32_t>(word_of(prediction) >> 23 & 255) - 127;
-  const std::int32_t step =
-      at_least(at_least(wanted, exponent - grid.mantissa_bits), grid.lowest);
+  const std::int32_t step = at_least(at_least(wanted, exponent - grid.mantissa_bits), grid.lowest);
   const float quarter = prediction * two_to(2 - step);
   const auto cut = static_cast<std::int32_t>(quarter);
   const std::int32_t quarters = cut - (static_cast<float>(cut) > quarter ? 1 : 0);

@@ -53,13 +53,14 @@ int choose_level(std::span<const float> values, std::span<const float> first, co
 
 TilePrediction predict_tile(std::span<const float> values, const Model& model) {
   const Block all{0, model.rows.order.size(), 0, model.columns.order.size()};
-  TilePrediction prediction{std::vector<float>(values.size()),
-                            choose_row_exponents(values, model)};
+  TilePrediction prediction{std::vector<float>(values.size()), choose_row_exponents(values, model)};
   Predictor predictor(model, prediction.row_exponents);
   predictor.learn_values(all, values);
   predictor.first(all, model.columns.pivots, prediction.values);
-  prediction.level = choose_level(values, prediction.values, model);
-  predictor.set_level(prediction.level);
+  if (model.known_rows == 0) {  // else what is known of rows has a level already
+    prediction.level = choose_level(values, prediction.values, model);
+    predictor.set_level(prediction.level);
+  }
   predictor.learn_remainders(all, values, prediction.values);
   predictor.second(all, model.rows.pivots, prediction.values);
   return prediction;
