@@ -226,11 +226,13 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
   }
   const bool with_columns = tile.columns > predict::kFlatColumns && tile.rows > 1;
   if (with_columns) header.flags |= kHasColumnScales;
+  std::span<const float> predictions;
+  if (model != nullptr) predictions = {prediction.values.get(), lifted.values().size()};
   predict::Scales scales =
-      predict::estimate_scales(lifted.values(), prediction.values, tile.columns, with_columns);
+      predict::estimate_scales(lifted.values(), predictions, tile.columns, with_columns);
 
   TileOnGrid on_grid{.values = lifted.values(),
-                     .predictions = prediction.values,
+                     .predictions = predictions,
                      .scales = scales,
                      .grid = grid_of(header.trailing_zeros, FloatWords<dtype>::kLowest),
                      .columns = tile.columns,
