@@ -92,7 +92,7 @@ class Parameter:
 
 class Codec:
     @staticmethod
-    def structure() -> Codec: ...
+    def structure(own_rows: bool = ...) -> Codec: ...
     @staticmethod
     def paper(
         model: LanguageModel, serialization: int, bytes_per_group: int, byte_order: int, window: int

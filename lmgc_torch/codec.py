@@ -89,7 +89,7 @@ class Codec:
                 window,
             )
         else:
-            self._codec = _C.Codec.structure()
+            self._codec = _C.Codec.structure(own_rows=preset == "max")
 
     def encode(self, gradient: torch.Tensor, *, raw_fallback: bool = True) -> torch.Tensor:
         """Payload of a dense float or integer tensor: 1-D uint8, on the tensor's device.

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <memory>
+#include <numeric>
 #include <optional>
 
 #include "codec/payload_error.h"
@@ -53,8 +53,8 @@ class WordReader {
         raw.skip(down + 1 + grid_.mantissa_bits);
       } else if (symbols[j] != predict::kEscape) {
         int taken = 0;
-        lifted = predict::value_of(symbols[j], raw.peek(),
-                                   {places.steps[j], places.centers[j], 0}, grid_, taken);
+        lifted = predict::value_of(symbols[j], raw.peek(), {places.steps[j], places.centers[j], 0},
+                                   grid_, taken);
         raw.skip(taken);
       } else {
         words[j] = static_cast<Word>(raw.take(Words::kHeadBits) << Words::kTailBits);
@@ -83,37 +83,97 @@ class WordReader {
   predict::FloatGrid grid_;
 };
 
-/// What is known of a block's values [rows][columns] before and after decoding. Reused.
+/// Decodes rows of blocks, a band that stays in a near cache at a time.
 template <DType dtype>
-struct BlockBuffers {
+class BandDecoder {
   using Word = typename FloatWords<dtype>::Word;
 
-  std::vector<float> first, predictions, values;
-  std::vector<std::uint16_t> contexts;
-  std::vector<std::int32_t> centers, steps;
-  std::vector<std::uint8_t> symbols, counts;
-  std::vector<std::uint32_t> known;
-  std::vector<Word> words;
+ public:
+  BandDecoder(const predict::Scales& scales, const TileOrder<dtype>& order,
+              coder::RansDecoder& symbols, WordReader<dtype>& words, std::byte* bytes)
+      : row_scales_(scales.rows),
+        column_scales_(scales.columns.begin(), scales.columns.end()),
+        order_(order),
+        decoder_(symbols),
+        reader_(words),
+        bytes_(bytes) {}
 
-  explicit BlockBuffers(std::span<const Block> blocks) {
-    std::size_t most = 0, columns = 0;
-    for (const Block& block : blocks) {
-      most = std::max(most, block.values());
-      columns = std::max(columns, block.columns());
+  /// Rows of a band in blocks of so many columns. Bands but a block's last hold a multiple of the
+  /// coder's lanes.
+  static std::size_t rows(std::size_t columns) {
+    const std::size_t whole = coder::kRansMaxLanes / std::gcd(columns, coder::kRansMaxLanes);
+    return std::max(kBandValues / columns / whole, std::size_t{1}) * whole;
+  }
+
+  /// Decodes the values of a band, valid until the next call. `predictions.data` null: all 0.
+  predict::Strided<const float> decode(const Block& band,
+                                       predict::Strided<const float> predictions) {
+    const std::size_t columns = band.columns();
+    make_room(band.values(), columns);
+    for (std::size_t i = 0; i < band.rows(); ++i) {
+      const std::size_t at = i * columns;
+      const int row_scale = row_scales_[band.top + i];
+      if (row_scale == predict::kZeroLine) {
+        std::fill_n(contexts_.data() + at, columns, std::uint16_t{predict::kZeroContext});
+        continue;
+      }
+      kernels_.places(predictions.data != nullptr ? predictions.row(i) : zeros_.data(),
+                      {reader_.grid(), row_scale, column_scales_.data() + band.left}, columns,
+                      places(at));
     }
-    for (auto* floats : {&first, &predictions, &values}) floats->resize(most);
-    contexts.resize(most);
-    centers.resize(most);
-    steps.resize(most);
-    symbols.resize(most);
-    counts.resize(columns);
-    known.resize(columns);
-    words.resize(columns);
+    decoder_.decode(std::span(contexts_).first(band.values()),
+                    std::span(symbols_).first(band.values()));
+    const predict::RowWords known{known_.data(), counts_.data()};
+    for (std::size_t i = 0; i < band.rows(); ++i) {
+      const std::size_t at = i * columns;
+      kernels_.words(symbols_.data() + at, places(at), reader_.grid(), columns, known);
+      reader_.read(symbols_.data() + at, places(at), known, columns, words_.data(),
+                   values_.data() + at);
+      order_.scatter(words_.data(), band.top + i, band.left, band.right, bytes_);
+    }
+    return {values_.data(), columns};
+  }
+
+ private:
+  static constexpr std::size_t kBandValues = 2048;
+
+  void make_room(std::size_t values, std::size_t columns) {
+    if (known_.size() < columns) {
+      counts_.resize(columns);
+      known_.resize(columns);
+      words_.resize(columns);
+      zeros_.resize(columns);
+    }
+    if (values_.size() >= values) return;
+    values_.resize(values);
+    contexts_.resize(values);
+    centers_.resize(values);
+    steps_.resize(values);
+    symbols_.resize(values);
   }
 
   predict::RowPlaces places(std::size_t at) {
-    return {contexts.data() + at, centers.data() + at, steps.data() + at};
+    return {contexts_.data() + at, centers_.data() + at, steps_.data() + at};
   }
+
+  const predict::RowKernels& kernels_ = predict::row_kernels();
+  std::span<const std::int16_t> row_scales_;
+  std::vector<std::int32_t> column_scales_;
+  const TileOrder<dtype>& order_;
+  coder::RansDecoder& decoder_;
+  WordReader<dtype>& reader_;
+  std::byte* bytes_;
+
+  // Of a band.
+  std::vector<float> values_;
+  std::vector<std::uint16_t> contexts_;
+  std::vector<std::int32_t> centers_, steps_;
+  std::vector<std::uint8_t> symbols_;
+  // Of a row.
+  std::vector<std::uint8_t> counts_;
+  std::vector<std::uint32_t> known_;
+  std::vector<Word> words_;
+  std::vector<float> zeros_;
 };
 
 template <DType dtype>
@@ -160,45 +220,30 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
   const auto tables = predict::tables_of(header.member);
   coder::RansDecoder decoder(tables->rans(), coded, tile.rows * tile.columns);
   WordReader<dtype> words(reader.rest(), header.trailing_zeros);
-  const predict::RowKernels& kernels = predict::row_kernels();
-  const std::vector<Block> blocks = blocks_of(model, tile);
-  BlockBuffers<dtype> buffers(blocks);
-  const std::vector<std::int32_t> column_scales(scales.columns.begin(), scales.columns.end());
-  for (const Block& block : blocks) {
-    const std::size_t size = block.values(), columns = block.columns();
-    const auto first = std::span(buffers.first).first(size);
-    const auto predictions = std::span(buffers.predictions).first(size);
+  BandDecoder<dtype> bands(scales, order, decoder, words, bytes);
+  std::vector<float> first, both;
+  for (const Block& block : blocks_of(model, tile)) {
+    const std::size_t columns = block.columns();
+    predict::Strided<const float> predictions{nullptr, columns}, left_by{nullptr, columns};
     if (predictor) {
-      predictor->first(block, block.left, first);
-      std::ranges::copy(first, predictions.begin());
-      predictor->second(block, block.top, predictions);
-    }
-    for (std::size_t i = 0; i < block.rows(); ++i) {
-      const std::size_t at = i * columns;
-      const int row_scale = scales.rows[block.top + i];
-      if (row_scale == predict::kZeroLine) {
-        std::fill_n(buffers.contexts.begin() + static_cast<std::ptrdiff_t>(at), columns,
-                    std::uint16_t{predict::kZeroContext});
-        continue;
+      first.resize(std::max(first.size(), block.values()));
+      predictor->first(block, block.left, {first.data(), columns});
+      predictions = left_by = {first.data(), columns};
+      if (predictor->has_second(block.top)) {
+        both.resize(first.size());
+        predictor->second(block, block.top, predictions, {both.data(), columns});
+        predictions.data = both.data();
       }
-      kernels.places(predictions.data() + at,
-                     {words.grid(), row_scale, column_scales.data() + block.left}, columns,
-                     buffers.places(at));
     }
-    decoder.decode(std::span(buffers.contexts).first(size), std::span(buffers.symbols).first(size));
-    for (std::size_t i = 0; i < block.rows(); ++i) {
-      const std::size_t at = i * columns;
-      const std::uint8_t* symbols = buffers.symbols.data() + at;
-      const predict::RowWords known{buffers.known.data(), buffers.counts.data()};
-      kernels.words(symbols, buffers.places(at), words.grid(), columns, known);
-      words.read(symbols, buffers.places(at), known, columns, buffers.words.data(),
-                 buffers.values.data() + at);
-      order.scatter(buffers.words.data(), block.top + i, block.left, block.right, bytes);
-    }
-    if (predictor) {
-      const auto values = std::span(buffers.values).first(size);
-      predictor->learn_values(block, values);
-      predictor->learn_remainders(block, values, first);
+    Block band = block;
+    for (; band.top < block.bottom; band.top = band.bottom) {
+      band.bottom = std::min(band.top + BandDecoder<dtype>::rows(columns), block.bottom);
+      const auto values = bands.decode(band, predictions);
+      if (!predictor) continue;
+      predictor->learn_values(band, values);
+      predictor->learn_remainders(band, values, left_by);
+      predictions.data += band.values();
+      left_by.data += band.values();
     }
   }
   decoder.finish();

@@ -40,8 +40,7 @@ struct Lifted {
 };
 
 template <DType dtype>
-Lifted lift_tile(const TileOrder<dtype>& order, const predict::Tile& tile,
-                 const std::byte* bytes) {
+Lifted lift_tile(const TileOrder<dtype>& order, const predict::Tile& tile, const std::byte* bytes) {
   using Words = FloatWords<dtype>;
   using Word = typename Words::Word;
   Lifted lifted{tile.rows, tile.columns, buffer_of<float>(tile.rows * tile.columns), false, {}};
@@ -110,9 +109,8 @@ void TileOnGrid::code() {
 
 predict::Code TileOnGrid::code_at(std::size_t row, std::size_t column) const {
   const std::size_t at = row * columns + column;
-  const predict::Place place =
-      predict::place_of(predictions.empty() ? 0 : predictions[at],
-                        scales.rows[row] + scales.columns[column], grid);
+  const predict::Place place = predict::place_of(predictions.empty() ? 0 : predictions[at],
+                                                 scales.rows[row] + scales.columns[column], grid);
   return predict::code_value(std::bit_cast<std::uint32_t>(values[at]), place, grid);
 }
 
@@ -191,8 +189,8 @@ class SymbolWriter {
     }
     if constexpr (Words::kTailBits > 0) {
       if (symbol == predict::kZeroSymbol) return symbol;
-      const std::uint64_t tail = order_.word(bytes_, row, column) &
-                                 ((std::uint64_t{1} << Words::kTailBits) - 1);
+      const std::uint64_t tail =
+          order_.word(bytes_, row, column) & ((std::uint64_t{1} << Words::kTailBits) - 1);
       raw.put(tail >> tail_zeros_, Words::kTailBits - tail_zeros_);
     }
     return symbol;
@@ -226,11 +224,13 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
   }
   const bool with_columns = tile.columns > predict::kFlatColumns && tile.rows > 1;
   if (with_columns) header.flags |= kHasColumnScales;
+  std::span<const float> predictions;
+  if (model != nullptr) predictions = {prediction.values.get(), lifted.values().size()};
   predict::Scales scales =
-      predict::estimate_scales(lifted.values(), prediction.values, tile.columns, with_columns);
+      predict::estimate_scales(lifted.values(), predictions, tile.columns, with_columns);
 
   TileOnGrid on_grid{.values = lifted.values(),
-                     .predictions = prediction.values,
+                     .predictions = predictions,
                      .scales = scales,
                      .grid = grid_of(header.trailing_zeros, FloatWords<dtype>::kLowest),
                      .columns = tile.columns,

@@ -61,8 +61,8 @@ struct Seen {
         all{0, x.rows, 0, x.columns},
         predictor(model, row_exponents(model, x)),
         first(x.values.size()) {
-    predictor.learn_values(all, x.values);
-    predictor.first(all, model.columns.pivots, first);
+    predictor.learn_values(all, {x.values.data(), x.columns});
+    predictor.first(all, model.columns.pivots, {first.data(), x.columns});
   }
 
   static Matrix arranged(const Model& model, std::span<const float> rows) {
@@ -213,7 +213,8 @@ void OwnRows::know_rows(Model& section) {
   rows.columns = section.columns;
   rows.remainder_exponent = section.remainder_exponent;
   Seen seen(rows, known_);
-  seen.predictor.learn_remainders(seen.all, seen.x.values, seen.first);
+  seen.predictor.learn_remainders(seen.all, {seen.x.values.data(), columns},
+                                  {seen.first.data(), columns});
   section.remainders = seen.predictor.remainders();
 }
 

@@ -12,8 +12,8 @@
 
 namespace lmgc::predict {
 
-/// Learns a tile's columns from its own rows while it is coded, section after section: what the batch of
-/// a step has in common, no history can know. Both ends do it alike.
+/// Learns a tile's columns from its own rows while it is coded, section after section: what the
+/// batch of a step has in common, no history can know. Both ends do it alike.
 class OwnRows {
  public:
   /// Starts from nothing. Requires has_model(tile).

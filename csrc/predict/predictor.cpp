@@ -86,29 +86,29 @@ void Predictor::set_level(int level) {
   }
 }
 
-void Predictor::first(const Block& block, std::size_t known, std::span<float> predictions) {
+void Predictor::first(const Block& block, std::size_t known, Strided<float> predictions) {
   const std::size_t pairs = std::min(even(known), column_pivots_) / 2;
+  const std::size_t columns = block.columns();
   if (pairs == 0) {
-    std::fill(predictions.begin(), predictions.end(), 0.0F);
+    for (std::size_t i = 0; i < block.rows(); ++i) std::fill_n(predictions.row(i), columns, 0.0F);
     return;
   }
-  const std::size_t columns = block.columns();
-  sums_.resize(block.values());
+  sums_.resize(std::max(sums_.size(), block.values()));
   gemm_kernels().multiply(
       {block.rows(), columns, pairs, column_pivots_, model_.columns.order.size() * 2, columns},
       values_.data() + block.top * column_pivots_, column_weights_.data() + block.left * 2,
       sums_.data(), false);
   for (std::size_t i = 0; i < block.rows(); ++i) {
     row_kernels().predictions(sums_.data() + i * columns, column_units_.data() + block.left,
-                              row_units_[block.top + i], columns, predictions.data() + i * columns);
+                              row_units_[block.top + i], columns, predictions.row(i));
   }
 }
 
-void Predictor::second(const Block& block, std::size_t known, std::span<float> predictions) {
+void Predictor::second(const Block& block, std::size_t known, Strided<const float> first,
+                       Strided<float> predictions) {
   const std::size_t pairs = std::min(even(model_.known_rows + known), row_pivots_) / 2;
-  if (pairs == 0) return;
   const std::size_t columns = block.columns();
-  sums_.resize(block.values());
+  sums_.resize(std::max(sums_.size(), block.values()));
   gemm_kernels().multiply(
       {block.rows(), columns, pairs, row_pivots_, model_.columns.order.size() * 2, columns},
       row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2,
@@ -116,32 +116,29 @@ void Predictor::second(const Block& block, std::size_t known, std::span<float> p
   for (std::size_t i = 0; i < block.rows(); ++i) {
     row_kernels().add_predictions(
         sums_.data() + i * columns, remainder_column_units_.data() + block.left,
-        remainder_row_units_[block.top + i], columns, predictions.data() + i * columns);
+        remainder_row_units_[block.top + i], first.row(i), columns, predictions.row(i));
   }
 }
 
-void Predictor::learn_values(const Block& block, std::span<const float> values) {
+void Predictor::learn_values(const Block& block, Strided<const float> values) {
   const std::size_t right = std::min(block.right, model_.columns.pivots);
   if (block.left >= right) return;
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().codes(values.data() + i * block.columns(),
-                        column_reciprocals_.data() + block.left, row_reciprocals_[block.top + i],
-                        right - block.left,
+    row_kernels().codes(values.row(i), column_reciprocals_.data() + block.left,
+                        row_reciprocals_[block.top + i], right - block.left,
                         values_.data() + (block.top + i) * column_pivots_ + block.left);
   }
 }
 
-void Predictor::learn_remainders(const Block& block, std::span<const float> values,
-                                 std::span<const float> first) {
-  const std::size_t columns = block.columns();
+void Predictor::learn_remainders(const Block& block, Strided<const float> values,
+                                 Strided<const float> first) {
   const std::size_t all_columns = model_.columns.order.size();
   for (std::size_t i = block.top; i < block.bottom; ++i) {
     const std::size_t row = model_.known_rows + i;
     if (row >= model_.rows.pivots) return;
-    const std::size_t at = (i - block.top) * columns;
-    row_kernels().remainder_codes(values.data() + at, first.data() + at,
+    row_kernels().remainder_codes(values.row(i - block.top), first.row(i - block.top),
                                   remainder_column_reciprocals_.data() + block.left,
-                                  remainder_row_reciprocals_[i], row % 2 != 0, columns,
+                                  remainder_row_reciprocals_[i], row % 2 != 0, block.columns(),
                                   remainders_.data() + (row / 2 * all_columns + block.left) * 2);
   }
 }

@@ -18,6 +18,15 @@ struct Block {
   [[nodiscard]] std::size_t values() const { return rows() * columns(); }
 };
 
+/// Numbers of a block, row after row, each `stride` after the one before.
+template <typename Number>
+struct Strided {
+  Number* data;
+  std::size_t stride;
+
+  [[nodiscard]] Number* row(std::size_t i) const { return data + i * stride; }
+};
+
 /// Blocks of a tile in an order in which all that a block needs comes before it.
 [[nodiscard]] std::vector<Block> wavefront(const Model& model);
 
@@ -36,17 +45,23 @@ class Predictor {
   /// How many octaves this step's remainders lie above history's. Before the first `second`.
   void set_level(int level);
 
-  /// Prediction of the block's values [rows][columns] from the first `known` columns of their rows.
-  void first(const Block& block, std::size_t known, std::span<float> predictions);
-  /// Adds the prediction of what `first` leaves, from the first `known` rows of their columns and
-  /// those that the model knows.
-  void second(const Block& block, std::size_t known, std::span<float> predictions);
+  /// Prediction of the block's values from the first `known` columns of their rows.
+  void first(const Block& block, std::size_t known, Strided<float> predictions);
+  /// Adds to `first` the prediction of what it leaves, from the first `known` rows of their columns
+  /// and those that the model knows.
+  /// `predictions` may be `first`.
+  void second(const Block& block, std::size_t known, Strided<const float> first,
+              Strided<float> predictions);
+  /// Whether `second` adds anything.
+  [[nodiscard]] bool has_second(std::size_t known) const {
+    return model_.known_rows + known > 0 && row_pivots_ > 0;
+  }
 
-  /// Codes of the block's values [rows][columns], needed by blocks to the right.
-  void learn_values(const Block& block, std::span<const float> values);
+  /// Codes of the block's values, needed by blocks to the right.
+  void learn_values(const Block& block, Strided<const float> values);
   /// Codes of what `first` left of them, needed by blocks below.
-  void learn_remainders(const Block& block, std::span<const float> values,
-                        std::span<const float> first);
+  void learn_remainders(const Block& block, Strided<const float> values,
+                        Strided<const float> first);
   [[nodiscard]] const std::vector<std::int16_t>& remainders() const { return remainders_; }
 
  private:

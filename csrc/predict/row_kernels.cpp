@@ -63,7 +63,8 @@ Results results_of(const RowKernels& rows, std::size_t count, const FloatGrid& g
   rows.remainder_codes(values.data(), predictions.data(), units.data(), 64, true, count,
                        r.pairs.data());
   rows.predictions(products.data(), units.data(), 0.125F, count, r.predictions.data());
-  rows.add_predictions(products.data(), units.data(), 0.25F, count, r.predictions.data());
+  rows.add_predictions(products.data(), units.data(), 0.25F, r.predictions.data(), count,
+                       r.predictions.data());
 
   const RowGrid row{grid, -16, scales.data()};
   r.cells.resize(count);

@@ -63,9 +63,9 @@ struct RowKernels {
   /// Predictions [count] from sums of products of codes and weights.
   void (*predictions)(const std::int32_t* sums, const float* column_units, float row_unit,
                       std::size_t count, float* predictions);
-  /// Adds them to others.
+  /// Adds them to others, `first`, which may be the same as `predictions`.
   void (*add_predictions)(const std::int32_t* sums, const float* column_units, float row_unit,
-                          std::size_t count, float* predictions);
+                          const float* first, std::size_t count, float* predictions);
 
   /// code_value of each; returns how many are rare.
   std::size_t (*code_values)(const float* values, const float* predictions, const RowGrid& row,

@@ -74,9 +74,10 @@ static inline void predictions_of_row(const std::int32_t* sums, const float* col
 }
 
 static inline void add_predictions_of_row(const std::int32_t* sums, const float* column_units,
-                                          float row_unit, std::size_t count, float* predictions) {
+                                          float row_unit, const float* first, std::size_t count,
+                                          float* predictions) {
   for (std::size_t j = 0; j < count; ++j) {
-    predictions[j] += static_cast<float>(sums[j]) * column_units[j] * row_unit;
+    predictions[j] = first[j] + static_cast<float>(sums[j]) * column_units[j] * row_unit;
   }
 }
 

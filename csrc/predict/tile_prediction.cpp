@@ -49,20 +49,51 @@ int choose_level(std::span<const float> values, std::span<const float> first, co
   return static_cast<int>(std::clamp(std::lround(level), -100L, 100L));
 }
 
+/// Calls work(begin, end, known) for parts of a side whose elements need only `known` pivots: some
+/// blocks together, or a part of one, so that sums of products stay in a near cache.
+template <typename Work>
+void for_parts(const Side& side, const Work& work) {
+  constexpr std::size_t kLeast = 32, kMost = 128;
+  std::size_t begin = 0;
+  for (std::size_t block = 0; block + 1 < side.edges.size(); ++block) {
+    const std::size_t known = side.edges[block], end = side.edges[block + 1];
+    if (end - begin < kLeast && end < side.order.size()) continue;
+    while (begin < end) {
+      const std::size_t next = std::min(begin + kMost, end);
+      work(begin, next, known);
+      begin = next;
+    }
+  }
+}
+
 }  // namespace
 
 TilePrediction predict_tile(std::span<const float> values, const Model& model) {
-  const Block all{0, model.rows.order.size(), 0, model.columns.order.size()};
-  TilePrediction prediction{std::vector<float>(values.size()), choose_row_exponents(values, model)};
+  const std::size_t rows = model.rows.order.size(), columns = model.columns.order.size();
+  TilePrediction prediction{.values = std::make_unique_for_overwrite<float[]>(values.size()),
+                            .row_exponents = choose_row_exponents(values, model)};
   Predictor predictor(model, prediction.row_exponents);
-  predictor.learn_values(all, values);
-  predictor.first(all, model.columns.pivots, prediction.values);
+  const Block all{0, rows, 0, columns};
+  const Strided<const float> from{values.data(), columns};
+  predictor.learn_values(all, from);
+  for_parts(model.columns, [&](std::size_t left, std::size_t right, std::size_t known) {
+    predictor.first({0, rows, left, right}, known, {prediction.values.get() + left, columns});
+  });
+  const std::span<const float> first(prediction.values.get(), values.size());
   if (model.known_rows == 0) {  // else what is known of rows has a level already
-    prediction.level = choose_level(values, prediction.values, model);
+    prediction.level = choose_level(values, first, model);
     predictor.set_level(prediction.level);
   }
-  predictor.learn_remainders(all, values, prediction.values);
-  predictor.second(all, model.rows.pivots, prediction.values);
+  predictor.learn_remainders(all, from, {first.data(), columns});
+  for_parts(model.rows, [&](std::size_t top, std::size_t bottom, std::size_t known) {
+    if (!predictor.has_second(known)) return;
+    constexpr std::size_t kWidth = 512;
+    for (std::size_t left = 0; left < columns; left += kWidth) {
+      const Strided<float> part{prediction.values.get() + top * columns + left, columns};
+      predictor.second({top, bottom, left, std::min(left + kWidth, columns)}, known,
+                       {part.data, part.stride}, part);
+    }
+  });
   return prediction;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -10,7 +11,7 @@ namespace lmgc::predict {
 
 /// The encoder's prediction of a tile in coding order, with what it chose and sends.
 struct TilePrediction {
-  std::vector<float> values;                ///< [rows][columns]
+  std::unique_ptr<float[]> values;          ///< [rows][columns]
   std::vector<std::int16_t> row_exponents;  ///< Predictor's
   int level = 0;                            ///< Predictor's
 };

@@ -57,7 +57,7 @@ class PositionPrior final : public lmgc::prior::Prior {
 };
 
 const Representation& structure() {
-  static const StructureRepresentation representation;
+  static const StructureRepresentation representation(true);
   return representation;
 }
 
