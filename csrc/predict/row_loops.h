@@ -138,7 +138,8 @@ static inline PackedCode code_in_row(std::uint32_t word, const Place& place,
   const std::int32_t count = rest_count + place_count;
 
   const std::int32_t rooms =  // negative if one is exceeded
-      (field - 1) | (32 - count) | (lowest_exponent - grid.lowest) | -far;
+      (field - 1) | (32 - count) | (lowest_exponent - grid.lowest) | -far |
+      (at_zero ? kMaxDown - down : 0);
   const std::int32_t code = (rooms < 0 ? kRare : count) << 24 | symbol;
   const bool zero = word == 0;
   return {static_cast<std::uint32_t>((zero ? kZeroSymbol : code) | place.context << 8),
