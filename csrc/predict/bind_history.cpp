@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "predict/gemm.h"
 #include "predict/history.h"
 
 namespace py = pybind11;
@@ -61,9 +60,6 @@ void observe(History& history, const at::Tensor& average) {
 }  // namespace
 
 void bind_history(py::module_& module) {
-  module.def(
-      "set_predict_gemm_path", [](const std::string& name) { use_gemm_kernels(name); },
-      py::arg("name"));
   py::class_<History, std::shared_ptr<History>>(module, "History")
       .def(py::init([](const std::vector<std::int64_t>& shape, std::size_t max_pivots,
                        std::uint8_t blocks, std::size_t period, std::size_t phase) {

@@ -128,7 +128,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto dtype = static_cast<DType>(data[1] % lmgc::serialize::kDTypes.size());
   if (data[0] & 64) {
-    fuzz_tile(dtype, data[0] & 1, bytes);
+    fuzz_tile(dtype, data[0] & 1, data[0] & 2, bytes);
     return 0;
   }
   const Representation& representation = data[0] & 1 ? text() : structure();

@@ -6,6 +6,7 @@
 
 #include "codec/payload_error.h"
 #include "codec/tile_coder.h"
+#include "codec/tile_sections.h"
 #include "predict/history.h"
 #include "serialize/float_words.h"
 
@@ -35,21 +36,32 @@ const lmgc::predict::History& history() {
 
 }  // namespace
 
-void fuzz_tile(lmgc::serialize::DType dtype, bool encodes, std::span<const std::byte> bytes) {
+void fuzz_tile(lmgc::serialize::DType dtype, bool encodes, bool sections,
+               std::span<const std::byte> bytes) {
   using namespace lmgc;
   if (!serialize::is_float(dtype) || bytes.empty()) return;
   const predict::Tile& tile = history().tiles().front();
   const predict::Model* model = history().models().front().get();
+  const auto own_rows = [&] { return history().tile_history(0)->own_rows(); };
   std::vector<std::byte> values(kValues * serialize::traits(dtype).bytes), decoded(values.size());
   if (!encodes) {
     try {
-      codec::decode_tile(dtype, bytes, tile, model, decoded.data());
+      if (sections) {
+        codec::decode_sections(dtype, bytes, tile, own_rows(), decoded.data());
+      } else {
+        codec::decode_tile(dtype, bytes, tile, model, decoded.data());
+      }
     } catch (const codec::PayloadError&) {
     }
     return;
   }
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = bytes[i % bytes.size()];
-  const auto code = codec::encode_tile(dtype, values.data(), tile, model);
-  codec::decode_tile(dtype, code, tile, model, decoded.data());
+  if (sections) {
+    const auto code = codec::encode_sections(dtype, values.data(), tile, own_rows());
+    codec::decode_sections(dtype, code, tile, own_rows(), decoded.data());
+  } else {
+    const auto code = codec::encode_tile(dtype, values.data(), tile, model);
+    codec::decode_tile(dtype, code, tile, model, decoded.data());
+  }
   if (decoded != values) std::abort();
 }
