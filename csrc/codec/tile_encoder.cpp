@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -77,6 +78,8 @@ struct TileOnGrid {
   Buffer<std::uint32_t> bits;
 
   void code();
+  /// Symbols of those that are kRare.
+  void code_rare(std::size_t row);
   /// Any symbol but kZeroSymbol, with all its bits.
   [[nodiscard]] predict::Code code_at(std::size_t row, std::size_t column) const;
 };
@@ -87,24 +90,37 @@ void TileOnGrid::code() {
   bits = buffer_of<std::uint32_t>(values.size());
   const std::vector<float> zeros(predictions.empty() ? columns : 0);
   const std::vector<std::int32_t> column_scales(scales.columns.begin(), scales.columns.end());
+  const std::vector<std::size_t> zero_columns = predict::zero_lines(scales.columns);
+  constexpr std::uint16_t kZeroCell =
+      predict::cell_of(predict::kZeroContext, predict::kZeroSymbol);
   for (std::size_t i = 0; i < scales.rows.size(); ++i) {
     const std::size_t at = i * columns;
     if (scales.rows[i] == predict::kZeroLine) {
-      std::fill_n(cells.get() + at, columns,
-                  predict::cell_of(predict::kZeroContext, predict::kZeroSymbol));
+      std::fill_n(cells.get() + at, columns, kZeroCell);
       std::fill_n(counts.get() + at, columns, std::uint8_t{0});
       std::fill_n(bits.get() + at, columns, std::uint32_t{0});
       continue;
     }
-    const float* from = predictions.empty() ? zeros.data() : predictions.data() + at;
-    std::size_t rare = predict::row_kernels().code_values(
-        values.data() + at, from, {grid, scales.rows[i], column_scales.data()}, columns,
+    predict::row_kernels().code_values(
+        values.data() + at, predictions.empty() ? zeros.data() : predictions.data() + at,
+        {grid, scales.rows[i], column_scales.data()}, columns,
         {cells.get() + at, bits.get() + at, counts.get() + at});
-    for (std::size_t j = at; rare > 0; ++j) {
-      if (counts[j] != predict::kRare) continue;
-      cells[j] = predict::cell_of(predict::context_of(cells[j]), code_at(i, j - at).symbol);
-      --rare;
-    }
+    for (const std::size_t j : zero_columns) cells[at + j] = kZeroCell;
+    code_rare(i);
+  }
+}
+
+void TileOnGrid::code_rare(std::size_t row) {
+  const std::uint8_t* begin = counts.get() + row * columns;
+  const std::uint8_t* end = begin + columns;
+  const auto next = [&](const std::uint8_t* from) {
+    return static_cast<const std::uint8_t*>(
+        std::memchr(from, predict::kRare, static_cast<std::size_t>(end - from)));
+  };
+  for (const std::uint8_t* at = next(begin); at != nullptr; at = next(at + 1)) {
+    std::uint16_t& cell = cells[static_cast<std::size_t>(at - counts.get())];
+    const predict::Code code = code_at(row, static_cast<std::size_t>(at - begin));
+    cell = predict::cell_of(predict::context_of(cell), code.symbol);
   }
 }
 

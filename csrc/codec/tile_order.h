@@ -37,28 +37,27 @@ class TileOrder {
     return word;
   }
 
-  /// The words of a row in coding order; `row_words` [columns] is room for them.
+  /// The words of a row in coding order; `row_words` [columns] is room for them. (Elements are
+  /// aligned, as in every tensor.)
   [[nodiscard]] const Word* gather(const std::byte* values, std::size_t row,
                                    Word* row_words) const {
     values += row_bytes(row);
     if (in_place_) return reinterpret_cast<const Word*>(values);
-    for (std::size_t j = 0; j < columns_.size(); ++j) {
-      std::memcpy(row_words + j, values + columns_[j] * sizeof(Word), sizeof(Word));
-    }
+    const Word* from = reinterpret_cast<const Word*>(values);
+    for (std::size_t j = 0; j < columns_.size(); ++j) row_words[j] = from[columns_[j]];
     return row_words;
   }
 
-  /// Writes the words of columns [left, right) of a row.
-  void scatter(const Word* words, std::size_t row, std::size_t left, std::size_t right,
-               std::byte* values) const {
-    values += row_bytes(row);
-    if (in_place_) {
-      std::memcpy(values + left * sizeof(Word), words, (right - left) * sizeof(Word));
-      return;
-    }
-    for (std::size_t j = left; j < right; ++j) {
-      std::memcpy(values + columns_[j] * sizeof(Word), words + (j - left), sizeof(Word));
-    }
+  /// Whether rows lie in the tile as they are coded.
+  [[nodiscard]] bool in_place() const { return in_place_; }
+  [[nodiscard]] Word* row(std::byte* values, std::size_t row) const {
+    return reinterpret_cast<Word*>(values + row_bytes(row));
+  }
+
+  /// Inverse of gather.
+  void scatter(const Word* row_words, std::size_t row, std::byte* values) const {
+    Word* to = this->row(values, row);
+    for (std::size_t j = 0; j < columns_.size(); ++j) to[columns_[j]] = row_words[j];
   }
 
  private:

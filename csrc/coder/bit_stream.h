@@ -53,12 +53,9 @@ class BitReader {
   /// The next kVisibleBits bits, or more; zeros after the last byte.
   [[nodiscard]] std::uint64_t peek() const {
     const std::size_t byte = at_ >> 3;
-    std::uint64_t word = 0;
-    if (byte + sizeof word <= bytes_.size()) {
-      std::memcpy(&word, bytes_.data() + byte, sizeof word);
-    } else if (byte < bytes_.size()) {
-      std::memcpy(&word, bytes_.data() + byte, bytes_.size() - byte);
-    }
+    if (byte + sizeof(std::uint64_t) > bytes_.size()) [[unlikely]] return last_bits();
+    std::uint64_t word;
+    std::memcpy(&word, bytes_.data() + byte, sizeof word);
     return word >> (at_ & 7);
   }
   void skip(int count) { at_ += static_cast<std::size_t>(count); }
@@ -77,6 +74,14 @@ class BitReader {
   }
 
  private:
+  [[gnu::noinline]] std::uint64_t last_bits() const {
+    const std::size_t byte = at_ >> 3;
+    if (byte >= bytes_.size()) return 0;
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes_.data() + byte, bytes_.size() - byte);
+    return word >> (at_ & 7);
+  }
+
   std::span<const std::byte> bytes_;
   std::size_t at_ = 0;  // in bits
 };
