@@ -145,7 +145,9 @@ class SymbolWriter {
         order_(order),
         bytes_(bytes),
         tail_zeros_(tail_zeros),
-        raw_(tile.values.size() * (56 + Words::kTailBits)),
+        raw_bytes_(buffer_of<std::byte>(tile.values.size() * kMostBytes +
+                                        coder::BitWriter::kSlackBytes)),
+        raw_(raw_bytes_.get()),
         symbols_(buffer_of<std::uint8_t>(tile.values.size())),
         contexts_(buffer_of<std::uint16_t>(tile.values.size())) {}
 
@@ -158,9 +160,11 @@ class SymbolWriter {
     return coder::rans_encode(tables_.rans(), {symbols_.get(), written_},
                               {contexts_.get(), written_}, sizes_);
   }
-  [[nodiscard]] std::span<const std::byte> raw() const { return raw_.written(); }
+  [[nodiscard]] std::span<const std::byte> raw() const { return {raw_bytes_.get(), raw_.end()}; }
 
  private:
+  static constexpr std::size_t kMostBytes = (predict::kMaxRawBits + Words::kTailBits + 7) / 8;
+
   void write_row(std::size_t row, std::size_t left, std::size_t right) {
     const std::size_t start = row * tile_.columns;
     const std::uint16_t* cells = tile_.cells.get() + start;
@@ -172,7 +176,7 @@ class SymbolWriter {
       symbols[j] = predict::symbol_of(cells[j]);
       contexts[j] = predict::context_of(cells[j]);
     }
-    coder::BitWriter raw = std::move(raw_);  // in registers
+    coder::BitWriter raw = raw_;  // in registers
     std::size_t j = left;
     if constexpr (Words::kTailBits == 0) {
       for (; j + 2 <= right; j += 2) {
@@ -181,35 +185,37 @@ class SymbolWriter {
             tables_.has(cells[j + 1])) [[likely]] {
           raw.put(bits[j] | std::uint64_t{bits[j + 1]} << counts[j], count);
         } else {
-          symbols[j] = put(raw, row, j);
-          symbols[j + 1] = put(raw, row, j + 1);
+          raw_ = raw;
+          symbols[j] = put(row, j);
+          symbols[j + 1] = put(row, j + 1);
+          raw = raw_;
         }
       }
     }
-    for (; j < right; ++j) symbols[j] = put(raw, row, j);
-    raw_ = std::move(raw);
+    raw_ = raw;
+    for (; j < right; ++j) symbols[j] = put(row, j);
     written_ += right - left;
   }
 
   /// Returns the symbol, which an escape may replace.
-  std::uint8_t put(coder::BitWriter& raw, std::size_t row, std::size_t column) const {
+  [[gnu::noinline]] std::uint8_t put(std::size_t row, std::size_t column) {
     const std::size_t at = row * tile_.columns + column;
     std::uint8_t symbol = predict::symbol_of(tile_.cells[at]);
     if (!tables_.has(tile_.cells[at])) symbol = predict::kEscape;
     if (symbol == predict::kEscape) {
       const std::uint64_t word = order_.word(bytes_, row, column);
-      raw.put(word >> Words::kTailBits, Words::kHeadBits);
+      raw_.put(word >> Words::kTailBits, Words::kHeadBits);
     } else if (tile_.counts[at] == predict::kRare) {
       const predict::Code code = tile_.code_at(row, column);
-      raw.put(code.bits, code.count);
+      raw_.put(code.bits, code.count);
     } else {
-      raw.put(tile_.bits[at], tile_.counts[at]);
+      raw_.put(tile_.bits[at], tile_.counts[at]);
     }
     if constexpr (Words::kTailBits > 0) {
       if (symbol == predict::kZeroSymbol) return symbol;
       const std::uint64_t tail = order_.word(bytes_, row, column) &
                                  ((std::uint64_t{1} << Words::kTailBits) - 1);
-      raw.put(tail >> tail_zeros_, Words::kTailBits - tail_zeros_);
+      raw_.put(tail >> tail_zeros_, Words::kTailBits - tail_zeros_);
     }
     return symbol;
   }
@@ -219,6 +225,7 @@ class SymbolWriter {
   const TileOrder<dtype>& order_;
   const std::byte* bytes_;
   int tail_zeros_;
+  Buffer<std::byte> raw_bytes_;
   coder::BitWriter raw_;
   Buffer<std::uint8_t> symbols_;
   Buffer<std::uint16_t> contexts_;

@@ -23,6 +23,10 @@ class TileOrder {
     if (model != nullptr) {
       rows_ = model->rows.order;
       columns_ = model->columns.order;
+      places_.resize(columns_.size());
+      for (std::size_t j = 0; j < columns_.size(); ++j) {
+        places_[columns_[j]] = static_cast<std::uint16_t>(j);
+      }
     } else {
       rows_.resize(tile.rows);
       columns_.resize(tile.columns);
@@ -57,7 +61,7 @@ class TileOrder {
   /// Inverse of gather.
   void scatter(const Word* row_words, std::size_t row, std::byte* values) const {
     Word* to = this->row(values, row);
-    for (std::size_t j = 0; j < columns_.size(); ++j) to[columns_[j]] = row_words[j];
+    for (std::size_t j = 0; j < places_.size(); ++j) to[j] = row_words[places_[j]];
   }
 
  private:
@@ -68,6 +72,7 @@ class TileOrder {
   const predict::Tile& tile_;
   bool in_place_;
   std::vector<std::uint16_t> rows_, columns_;
+  std::vector<std::uint16_t> places_;  // of the tile's columns in coding order
 };
 
 /// The blocks that a tile is coded in.
