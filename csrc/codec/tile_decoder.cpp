@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <memory>
 #include <numeric>
 #include <optional>
 
@@ -39,27 +40,23 @@ class WordReader {
             const predict::RowWords& known, std::size_t count, Word* words, float* values) {
     coder::BitReader raw = raw_;  // in registers
     const int shift = 23 - grid_.mantissa_bits;
+    const std::uint32_t mask = (std::uint32_t{1} << grid_.mantissa_bits) - 1;
     for (std::size_t j = 0; j < count; ++j) {
       std::uint32_t lifted = known.words[j];
       const int bits = known.counts[j];
-      if (bits < predict::kUnary) {
+      if (bits < predict::kUnary) [[likely]] {
         lifted |= static_cast<std::uint32_t>(raw.take(bits)) << shift;
       } else if (bits == predict::kUnary) {
         const std::uint64_t next = raw.peek();
         const int down = std::countr_zero(next | std::uint64_t{1} << predict::kMaxDown);
-        const auto mantissa = static_cast<std::uint32_t>(next >> (down + 1)) &
-                              ((std::uint32_t{1} << grid_.mantissa_bits) - 1);
-        lifted = (lifted - (static_cast<std::uint32_t>(down) << 23)) | mantissa << shift;
+        lifted = (lifted - (static_cast<std::uint32_t>(down) << 23)) |
+                 (static_cast<std::uint32_t>(next >> (down + 1)) & mask) << shift;
         raw.skip(down + 1 + grid_.mantissa_bits);
-      } else if (symbols[j] != predict::kEscape) {
-        int taken = 0;
-        lifted = predict::value_of(symbols[j], raw.peek(), {places.steps[j], places.centers[j], 0},
-                                   grid_, taken);
-        raw.skip(taken);
       } else {
-        words[j] = static_cast<Word>(raw.take(Words::kHeadBits) << Words::kTailBits);
-        if constexpr (Words::kTailBits > 0) words[j] |= take_tail(raw);
-        values[j] = std::bit_cast<float>(Words::lift(words[j]));
+        raw_ = raw;
+        values[j] = std::bit_cast<float>(
+            read_rare(symbols[j], {places.steps[j], places.centers[j], 0}, words[j]));
+        raw = raw_;
         continue;
       }
       words[j] = Words::lower(lifted);
@@ -74,6 +71,19 @@ class WordReader {
   void finish() const { raw_.finish(); }
 
  private:
+  /// Any symbol but kZeroSymbol. Returns the word lifted.
+  [[gnu::noinline]] std::uint32_t read_rare(int symbol, const predict::Place& place, Word& word) {
+    if (symbol == predict::kEscape) {
+      word = static_cast<Word>(raw_.take(Words::kHeadBits) << Words::kTailBits);
+    } else {
+      int taken = 0;
+      word = Words::lower(predict::value_of(symbol, raw_.peek(), place, grid_, taken));
+      raw_.skip(taken);
+    }
+    if constexpr (Words::kTailBits > 0) word |= take_tail(raw_);
+    return Words::lift(word);
+  }
+
   [[nodiscard]] Word take_tail(coder::BitReader& raw) const {
     return static_cast<Word>(raw.take(Words::kTailBits - tail_zeros_) << tail_zeros_);
   }
@@ -89,14 +99,12 @@ class BandDecoder {
   using Word = typename FloatWords<dtype>::Word;
 
  public:
-  BandDecoder(const predict::Scales& scales, const TileOrder<dtype>& order,
-              coder::RansDecoder& symbols, WordReader<dtype>& words, std::byte* bytes)
+  BandDecoder(const predict::Scales& scales, coder::RansDecoder& symbols, WordReader<dtype>& words)
       : row_scales_(scales.rows),
         column_scales_(scales.columns.begin(), scales.columns.end()),
-        order_(order),
+        zero_columns_(predict::zero_lines(scales.columns)),
         decoder_(symbols),
-        reader_(words),
-        bytes_(bytes) {}
+        reader_(words) {}
 
   /// Rows of a band in blocks of so many columns. Bands but a block's last hold a multiple of the
   /// coder's lanes.
@@ -106,8 +114,10 @@ class BandDecoder {
   }
 
   /// Decodes the values of a band, valid until the next call. `predictions.data` null: all 0.
-  predict::Strided<const float> decode(const Block& band,
-                                       predict::Strided<const float> predictions) {
+  /// `row_of(i)`: where the words of the band's row i go.
+  template <typename RowOf>
+  predict::Strided<const float> decode(const Block& band, predict::Strided<const float> predictions,
+                                       const RowOf& row_of) {
     const std::size_t columns = band.columns();
     make_room(band.values(), columns);
     for (std::size_t i = 0; i < band.rows(); ++i) {
@@ -121,15 +131,20 @@ class BandDecoder {
                       {reader_.grid(), row_scale, column_scales_.data() + band.left}, columns,
                       places(at));
     }
+    const auto zeros = std::ranges::lower_bound(zero_columns_, band.left);
+    for (auto zero = zeros; zero != zero_columns_.end() && *zero < band.right; ++zero) {
+      for (std::size_t i = 0; i < band.rows(); ++i) {
+        contexts_[i * columns + *zero - band.left] = predict::kZeroContext;
+      }
+    }
     decoder_.decode(std::span(contexts_).first(band.values()),
                     std::span(symbols_).first(band.values()));
     const predict::RowWords known{known_.data(), counts_.data()};
     for (std::size_t i = 0; i < band.rows(); ++i) {
       const std::size_t at = i * columns;
       kernels_.words(symbols_.data() + at, places(at), reader_.grid(), columns, known);
-      reader_.read(symbols_.data() + at, places(at), known, columns, words_.data(),
+      reader_.read(symbols_.data() + at, places(at), known, columns, row_of(i),
                    values_.data() + at);
-      order_.scatter(words_.data(), band.top + i, band.left, band.right, bytes_);
     }
     return {values_.data(), columns};
   }
@@ -141,7 +156,6 @@ class BandDecoder {
     if (known_.size() < columns) {
       counts_.resize(columns);
       known_.resize(columns);
-      words_.resize(columns);
       zeros_.resize(columns);
     }
     if (values_.size() >= values) return;
@@ -159,10 +173,9 @@ class BandDecoder {
   const predict::RowKernels& kernels_ = predict::row_kernels();
   std::span<const std::int16_t> row_scales_;
   std::vector<std::int32_t> column_scales_;
-  const TileOrder<dtype>& order_;
+  std::vector<std::size_t> zero_columns_;
   coder::RansDecoder& decoder_;
   WordReader<dtype>& reader_;
-  std::byte* bytes_;
 
   // Of a band.
   std::vector<float> values_;
@@ -172,7 +185,6 @@ class BandDecoder {
   // Of a row.
   std::vector<std::uint8_t> counts_;
   std::vector<std::uint32_t> known_;
-  std::vector<Word> words_;
   std::vector<float> zeros_;
 };
 
@@ -220,7 +232,12 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
   const auto tables = predict::tables_of(header.member);
   coder::RansDecoder decoder(tables->rans(), coded, tile.rows * tile.columns);
   WordReader<dtype> words(reader.rest(), header.trailing_zeros);
-  BandDecoder<dtype> bands(scales, order, decoder, words, bytes);
+  BandDecoder<dtype> bands(scales, decoder, words);
+  // In another order than the tile's, rows are collected first: blocks scattered over a tile would
+  // use little of many cache lines.
+  using Word = typename FloatWords<dtype>::Word;
+  const auto collected =
+      std::make_unique_for_overwrite<Word[]>(order.in_place() ? 0 : tile.rows * tile.columns);
   std::vector<float> first, both;
   for (const Block& block : blocks_of(model, tile)) {
     const std::size_t columns = block.columns();
@@ -238,7 +255,11 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
     Block band = block;
     for (; band.top < block.bottom; band.top = band.bottom) {
       band.bottom = std::min(band.top + BandDecoder<dtype>::rows(columns), block.bottom);
-      const auto values = bands.decode(band, predictions);
+      const auto values = bands.decode(band, predictions, [&](std::size_t i) {
+        Word* row = order.in_place() ? order.row(bytes, band.top + i)
+                                     : collected.get() + (band.top + i) * tile.columns;
+        return row + band.left;
+      });
       if (!predictor) continue;
       predictor->learn_values(band, values);
       predictor->learn_remainders(band, values, left_by);
@@ -248,6 +269,10 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
   }
   decoder.finish();
   words.finish();
+  if (order.in_place()) return;
+  for (std::size_t i = 0; i < tile.rows; ++i) {
+    order.scatter(collected.get() + i * tile.columns, i, bytes);
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -76,6 +77,8 @@ struct TileOnGrid {
   Buffer<std::uint32_t> bits;
 
   void code();
+  /// Symbols of those that are kRare.
+  void code_rare(std::size_t row);
   /// Any symbol but kZeroSymbol, with all its bits.
   [[nodiscard]] predict::Code code_at(std::size_t row, std::size_t column) const;
 };
@@ -86,24 +89,36 @@ void TileOnGrid::code() {
   bits = buffer_of<std::uint32_t>(values.size());
   const std::vector<float> zeros(predictions.empty() ? columns : 0);
   const std::vector<std::int32_t> column_scales(scales.columns.begin(), scales.columns.end());
+  const std::vector<std::size_t> zero_columns = predict::zero_lines(scales.columns);
+  constexpr std::uint16_t kZeroCell = predict::cell_of(predict::kZeroContext, predict::kZeroSymbol);
   for (std::size_t i = 0; i < scales.rows.size(); ++i) {
     const std::size_t at = i * columns;
     if (scales.rows[i] == predict::kZeroLine) {
-      std::fill_n(cells.get() + at, columns,
-                  predict::cell_of(predict::kZeroContext, predict::kZeroSymbol));
+      std::fill_n(cells.get() + at, columns, kZeroCell);
       std::fill_n(counts.get() + at, columns, std::uint8_t{0});
       std::fill_n(bits.get() + at, columns, std::uint32_t{0});
       continue;
     }
-    const float* from = predictions.empty() ? zeros.data() : predictions.data() + at;
-    std::size_t rare = predict::row_kernels().code_values(
-        values.data() + at, from, {grid, scales.rows[i], column_scales.data()}, columns,
-        {cells.get() + at, bits.get() + at, counts.get() + at});
-    for (std::size_t j = at; rare > 0; ++j) {
-      if (counts[j] != predict::kRare) continue;
-      cells[j] = predict::cell_of(predict::context_of(cells[j]), code_at(i, j - at).symbol);
-      --rare;
-    }
+    predict::row_kernels().code_values(values.data() + at,
+                                       predictions.empty() ? zeros.data() : predictions.data() + at,
+                                       {grid, scales.rows[i], column_scales.data()}, columns,
+                                       {cells.get() + at, bits.get() + at, counts.get() + at});
+    for (const std::size_t j : zero_columns) cells[at + j] = kZeroCell;
+    code_rare(i);
+  }
+}
+
+void TileOnGrid::code_rare(std::size_t row) {
+  const std::uint8_t* begin = counts.get() + row * columns;
+  const std::uint8_t* end = begin + columns;
+  const auto next = [&](const std::uint8_t* from) {
+    return static_cast<const std::uint8_t*>(
+        std::memchr(from, predict::kRare, static_cast<std::size_t>(end - from)));
+  };
+  for (const std::uint8_t* at = next(begin); at != nullptr; at = next(at + 1)) {
+    std::uint16_t& cell = cells[static_cast<std::size_t>(at - counts.get())];
+    const predict::Code code = code_at(row, static_cast<std::size_t>(at - begin));
+    cell = predict::cell_of(predict::context_of(cell), code.symbol);
   }
 }
 
@@ -127,7 +142,9 @@ class SymbolWriter {
         order_(order),
         bytes_(bytes),
         tail_zeros_(tail_zeros),
-        raw_(tile.values.size() * (56 + Words::kTailBits)),
+        raw_bytes_(
+            buffer_of<std::byte>(tile.values.size() * kMostBytes + coder::BitWriter::kSlackBytes)),
+        raw_(raw_bytes_.get()),
         symbols_(buffer_of<std::uint8_t>(tile.values.size())),
         contexts_(buffer_of<std::uint16_t>(tile.values.size())) {}
 
@@ -140,9 +157,11 @@ class SymbolWriter {
     return coder::rans_encode(tables_.rans(), {symbols_.get(), written_},
                               {contexts_.get(), written_}, sizes_);
   }
-  [[nodiscard]] std::span<const std::byte> raw() const { return raw_.written(); }
+  [[nodiscard]] std::span<const std::byte> raw() const { return {raw_bytes_.get(), raw_.end()}; }
 
  private:
+  static constexpr std::size_t kMostBytes = (predict::kMaxRawBits + Words::kTailBits + 7) / 8;
+
   void write_row(std::size_t row, std::size_t left, std::size_t right) {
     const std::size_t start = row * tile_.columns;
     const std::uint16_t* cells = tile_.cells.get() + start;
@@ -154,7 +173,7 @@ class SymbolWriter {
       symbols[j] = predict::symbol_of(cells[j]);
       contexts[j] = predict::context_of(cells[j]);
     }
-    coder::BitWriter raw = std::move(raw_);  // in registers
+    coder::BitWriter raw = raw_;  // in registers
     std::size_t j = left;
     if constexpr (Words::kTailBits == 0) {
       for (; j + 2 <= right; j += 2) {
@@ -163,35 +182,37 @@ class SymbolWriter {
             tables_.has(cells[j + 1])) [[likely]] {
           raw.put(bits[j] | std::uint64_t{bits[j + 1]} << counts[j], count);
         } else {
-          symbols[j] = put(raw, row, j);
-          symbols[j + 1] = put(raw, row, j + 1);
+          raw_ = raw;
+          symbols[j] = put(row, j);
+          symbols[j + 1] = put(row, j + 1);
+          raw = raw_;
         }
       }
     }
-    for (; j < right; ++j) symbols[j] = put(raw, row, j);
-    raw_ = std::move(raw);
+    raw_ = raw;
+    for (; j < right; ++j) symbols[j] = put(row, j);
     written_ += right - left;
   }
 
   /// Returns the symbol, which an escape may replace.
-  std::uint8_t put(coder::BitWriter& raw, std::size_t row, std::size_t column) const {
+  [[gnu::noinline]] std::uint8_t put(std::size_t row, std::size_t column) {
     const std::size_t at = row * tile_.columns + column;
     std::uint8_t symbol = predict::symbol_of(tile_.cells[at]);
     if (!tables_.has(tile_.cells[at])) symbol = predict::kEscape;
     if (symbol == predict::kEscape) {
       const std::uint64_t word = order_.word(bytes_, row, column);
-      raw.put(word >> Words::kTailBits, Words::kHeadBits);
+      raw_.put(word >> Words::kTailBits, Words::kHeadBits);
     } else if (tile_.counts[at] == predict::kRare) {
       const predict::Code code = tile_.code_at(row, column);
-      raw.put(code.bits, code.count);
+      raw_.put(code.bits, code.count);
     } else {
-      raw.put(tile_.bits[at], tile_.counts[at]);
+      raw_.put(tile_.bits[at], tile_.counts[at]);
     }
     if constexpr (Words::kTailBits > 0) {
       if (symbol == predict::kZeroSymbol) return symbol;
       const std::uint64_t tail =
           order_.word(bytes_, row, column) & ((std::uint64_t{1} << Words::kTailBits) - 1);
-      raw.put(tail >> tail_zeros_, Words::kTailBits - tail_zeros_);
+      raw_.put(tail >> tail_zeros_, Words::kTailBits - tail_zeros_);
     }
     return symbol;
   }
@@ -201,6 +222,7 @@ class SymbolWriter {
   const TileOrder<dtype>& order_;
   const std::byte* bytes_;
   int tail_zeros_;
+  Buffer<std::byte> raw_bytes_;
   coder::BitWriter raw_;
   Buffer<std::uint8_t> symbols_;
   Buffer<std::uint16_t> contexts_;

@@ -23,6 +23,10 @@ class TileOrder {
     if (model != nullptr) {
       rows_ = model->rows.order;
       columns_ = model->columns.order;
+      places_.resize(columns_.size());
+      for (std::size_t j = 0; j < columns_.size(); ++j) {
+        places_[columns_[j]] = static_cast<std::uint16_t>(j);
+      }
     } else {
       rows_.resize(tile.rows);
       columns_.resize(tile.columns);
@@ -37,28 +41,27 @@ class TileOrder {
     return word;
   }
 
-  /// The words of a row in coding order; `row_words` [columns] is room for them.
+  /// The words of a row in coding order; `row_words` [columns] is room for them. (Elements are
+  /// aligned, as in every tensor.)
   [[nodiscard]] const Word* gather(const std::byte* values, std::size_t row,
                                    Word* row_words) const {
     values += row_bytes(row);
     if (in_place_) return reinterpret_cast<const Word*>(values);
-    for (std::size_t j = 0; j < columns_.size(); ++j) {
-      std::memcpy(row_words + j, values + columns_[j] * sizeof(Word), sizeof(Word));
-    }
+    const Word* from = reinterpret_cast<const Word*>(values);
+    for (std::size_t j = 0; j < columns_.size(); ++j) row_words[j] = from[columns_[j]];
     return row_words;
   }
 
-  /// Writes the words of columns [left, right) of a row.
-  void scatter(const Word* words, std::size_t row, std::size_t left, std::size_t right,
-               std::byte* values) const {
-    values += row_bytes(row);
-    if (in_place_) {
-      std::memcpy(values + left * sizeof(Word), words, (right - left) * sizeof(Word));
-      return;
-    }
-    for (std::size_t j = left; j < right; ++j) {
-      std::memcpy(values + columns_[j] * sizeof(Word), words + (j - left), sizeof(Word));
-    }
+  /// Whether rows lie in the tile as they are coded.
+  [[nodiscard]] bool in_place() const { return in_place_; }
+  [[nodiscard]] Word* row(std::byte* values, std::size_t row) const {
+    return reinterpret_cast<Word*>(values + row_bytes(row));
+  }
+
+  /// Inverse of gather.
+  void scatter(const Word* row_words, std::size_t row, std::byte* values) const {
+    Word* to = this->row(values, row);
+    for (std::size_t j = 0; j < places_.size(); ++j) to[j] = row_words[places_[j]];
   }
 
  private:
@@ -69,6 +72,7 @@ class TileOrder {
   const predict::Tile& tile_;
   bool in_place_;
   std::vector<std::uint16_t> rows_, columns_;
+  std::vector<std::uint16_t> places_;  // of the tile's columns in coding order
 };
 
 /// The blocks that a tile is coded in.

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <span>
 
 #include "coder/stream_error.h"
@@ -15,11 +14,11 @@ namespace lmgc::coder {
 class BitWriter {
  public:
   static constexpr int kMaxCount = 56;
+  /// Bytes after the last that may be overwritten.
+  static constexpr std::size_t kSlackBytes = 8;
 
-  /// With room for `most` bits.
-  explicit BitWriter(std::size_t most)
-      : bytes_(std::make_unique_for_overwrite<std::byte[]>(most / 8 + 1 + sizeof open_)),
-        at_(bytes_.get()) {}
+  /// `to` must have room for all that is put, and for kSlackBytes.
+  explicit BitWriter(std::byte* to) : at_(to) {}
 
   /// Appends the lowest `count` <= kMaxCount bits of `bits`, which has no others.
   void put(std::uint64_t bits, int count) {
@@ -31,13 +30,10 @@ class BitWriter {
     filled_ &= 7;
   }
 
-  /// Valid while nothing else is put.
-  [[nodiscard]] std::span<const std::byte> written() const {
-    return {bytes_.get(), at_ + (filled_ > 0 ? 1 : 0)};
-  }
+  /// After the last byte.
+  [[nodiscard]] std::byte* end() const { return at_ + (filled_ > 0 ? 1 : 0); }
 
  private:
-  std::unique_ptr<std::byte[]> bytes_;
   std::byte* at_;           // after the bytes written for good
   std::uint64_t open_ = 0;  // the bits after them
   int filled_ = 0;          // of `open_`, below 8
@@ -53,12 +49,10 @@ class BitReader {
   /// The next kVisibleBits bits, or more; zeros after the last byte.
   [[nodiscard]] std::uint64_t peek() const {
     const std::size_t byte = at_ >> 3;
-    std::uint64_t word = 0;
-    if (byte + sizeof word <= bytes_.size()) {
-      std::memcpy(&word, bytes_.data() + byte, sizeof word);
-    } else if (byte < bytes_.size()) {
-      std::memcpy(&word, bytes_.data() + byte, bytes_.size() - byte);
-    }
+    if (byte + sizeof(std::uint64_t) > bytes_.size()) [[unlikely]]
+      return last_bits(bytes_, at_);
+    std::uint64_t word;
+    std::memcpy(&word, bytes_.data() + byte, sizeof word);
     return word >> (at_ & 7);
   }
   void skip(int count) { at_ += static_cast<std::size_t>(count); }
@@ -77,6 +71,15 @@ class BitReader {
   }
 
  private:
+  [[gnu::noinline]] static std::uint64_t last_bits(std::span<const std::byte> bytes,
+                                                   std::size_t at) {
+    const std::size_t byte = at >> 3;
+    if (byte >= bytes.size()) return 0;
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + byte, bytes.size() - byte);
+    return word >> (at & 7);
+  }
+
   std::span<const std::byte> bytes_;
   std::size_t at_ = 0;  // in bits
 };

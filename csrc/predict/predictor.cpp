@@ -86,6 +86,14 @@ void Predictor::set_level(int level) {
   }
 }
 
+std::int32_t* Predictor::room_for_sums(std::size_t count) {
+  if (most_sums_ < count) {
+    sums_ = std::make_unique_for_overwrite<std::int32_t[]>(count);
+    most_sums_ = count;
+  }
+  return sums_.get();
+}
+
 void Predictor::first(const Block& block, std::size_t known, Strided<float> predictions) {
   const std::size_t pairs = std::min(even(known), column_pivots_) / 2;
   const std::size_t columns = block.columns();
@@ -93,13 +101,13 @@ void Predictor::first(const Block& block, std::size_t known, Strided<float> pred
     for (std::size_t i = 0; i < block.rows(); ++i) std::fill_n(predictions.row(i), columns, 0.0F);
     return;
   }
-  sums_.resize(std::max(sums_.size(), block.values()));
+  std::int32_t* sums = room_for_sums(block.values());
   gemm_kernels().multiply(
       {block.rows(), columns, pairs, column_pivots_, model_.columns.order.size() * 2, columns},
-      values_.data() + block.top * column_pivots_, column_weights_.data() + block.left * 2,
-      sums_.data(), false);
+      values_.data() + block.top * column_pivots_, column_weights_.data() + block.left * 2, sums,
+      false);
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().predictions(sums_.data() + i * columns, column_units_.data() + block.left,
+    row_kernels().predictions(sums + i * columns, column_units_.data() + block.left,
                               row_units_[block.top + i], columns, predictions.row(i));
   }
 }
@@ -108,15 +116,15 @@ void Predictor::second(const Block& block, std::size_t known, Strided<const floa
                        Strided<float> predictions) {
   const std::size_t pairs = std::min(even(model_.known_rows + known), row_pivots_) / 2;
   const std::size_t columns = block.columns();
-  sums_.resize(std::max(sums_.size(), block.values()));
+  std::int32_t* sums = room_for_sums(block.values());
   gemm_kernels().multiply(
       {block.rows(), columns, pairs, row_pivots_, model_.columns.order.size() * 2, columns},
-      row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2,
-      sums_.data(), false);
+      row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2, sums,
+      false);
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().add_predictions(
-        sums_.data() + i * columns, remainder_column_units_.data() + block.left,
-        remainder_row_units_[block.top + i], first.row(i), columns, predictions.row(i));
+    row_kernels().add_predictions(sums + i * columns, remainder_column_units_.data() + block.left,
+                                  remainder_row_units_[block.top + i], first.row(i), columns,
+                                  predictions.row(i));
   }
 }
 

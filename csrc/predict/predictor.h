@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -75,7 +76,10 @@ class Predictor {
   std::vector<std::int16_t> remainders_;      // [row pivots / 2][columns][2]
   std::vector<std::int16_t> column_weights_;  // [column pivots / 2][columns][2]
   std::vector<std::int16_t> row_weights_;     // [rows][row pivots]
-  std::vector<std::int32_t> sums_;
+  std::int32_t* room_for_sums(std::size_t count);
+
+  std::unique_ptr<std::int32_t[]> sums_;
+  std::size_t most_sums_ = 0;
 };
 
 }  // namespace lmgc::predict

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "implementations.h"
-#include "predict/scales.h"
 
 namespace lmgc::predict {
 namespace {
@@ -49,7 +48,7 @@ Results results_of(const RowKernels& rows, std::size_t count, const FloatGrid& g
     predictions[j] = kind == 2 ? 0 : std::bit_cast<float>(near ^ (noise.word() & 0x1ffffff));
     units[j] = power_of_two(static_cast<int>(noise.word() >> 30));
     products[j] = static_cast<std::int32_t>(noise.word()) >> 2;
-    scales[j] = kind == 3 ? kZeroLine : static_cast<std::int32_t>(noise.word() >> 28);
+    scales[j] = static_cast<std::int32_t>(noise.word() >> 28);
     symbols[j] = static_cast<std::uint8_t>(noise.word() % kAlphabet);
     if (kind > 3) symbols[j] = static_cast<std::uint8_t>(kLinear + noise.word() % 5 - 2);
   }

@@ -15,7 +15,7 @@ inline constexpr std::uint8_t kRare = 255;
 /// In PlainWords::counts: in the cell at zero, whose octave follows in unary.
 inline constexpr std::uint8_t kUnary = 254;
 
-/// Scales and grid of a row's values; a column's scale may be kZeroLine.
+/// Scales and grid of a row's values.
 struct RowGrid {
   FloatGrid grid;
   int row_scale;
@@ -67,9 +67,9 @@ struct RowKernels {
   void (*add_predictions)(const std::int32_t* sums, const float* column_units, float row_unit,
                           const float* first, std::size_t count, float* predictions);
 
-  /// code_value of each; returns how many are rare.
-  std::size_t (*code_values)(const float* values, const float* predictions, const RowGrid& row,
-                             std::size_t count, const RowCodes& codes);
+  /// code_value of each.
+  void (*code_values)(const float* values, const float* predictions, const RowGrid& row,
+                      std::size_t count, const RowCodes& codes);
   /// place_of of each.
   void (*places)(const float* predictions, const RowGrid& row, std::size_t count,
                  const RowPlaces& places);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,8 +12,8 @@
 #include "predict/scales.h"
 
 /// The loops of RowKernels, without branches, for compilers to vectorize: grid.h's formulas once
-/// more, for floats that are no denormals, of at most 32 raw bits. `static`, since each file
-/// compiles these for its own instruction set.
+/// more, for small distances and floats that are no denormals, of at most 32 raw bits. `static`,
+/// since each file compiles these for its own instruction set.
 namespace lmgc::predict {
 
 static inline std::int32_t at_least(std::int32_t x, std::int32_t least) {
@@ -28,12 +29,6 @@ static inline float two_to(std::int32_t exponent) {
 }
 static inline std::uint32_t low_bits(std::int32_t count) {
   return (std::uint32_t{1} << (count & 31)) - 1;
-}
-
-/// log2 of 0 < x < 2^31; something for others. (Without the bit below the highest, conversion
-/// cannot round to the next power of two.)
-static inline std::int32_t log2_of_small(std::int32_t x) {
-  return static_cast<std::int32_t>(word_of(static_cast<float>(x & ~(x >> 1))) >> 23) - 127;
 }
 
 /// Nearest integer within +-kMaxCode, halves to even; NaN becomes kMaxCode.
@@ -81,21 +76,18 @@ static inline void add_predictions_of_row(const std::int32_t* sums, const float*
   }
 }
 
-/// place_of; kZeroContext in a column of zeros.
-static inline Place place_in_row(float prediction, std::int32_t row_scale,
-                                 std::int32_t column_scale, const FloatGrid& grid) {
-  const std::int32_t scale = row_scale + column_scale;
+/// place_of.
+static inline Place place_in_row(float prediction, std::int32_t scale, const FloatGrid& grid) {
   const std::int32_t wanted =
       at_most(at_least((scale >> 2) - kGridBits, kLowestStep), kHighestStep);
-  const std::int32_t exponent = static_cast<std::int32_t>(word_of(prediction) >> 23 & 255) - 127;
-  const std::int32_t step = at_least(at_least(wanted, exponent - grid.mantissa_bits), grid.lowest);
-  const float quarter = prediction * two_to(2 - step);
-  const auto cut = static_cast<std::int32_t>(quarter);
-  const std::int32_t quarters = cut - (static_cast<float>(cut) > quarter ? 1 : 0);
+  const auto field = static_cast<std::int32_t>(word_of(prediction) >> 23 & 255);
+  const std::int32_t step =
+      at_least(at_least(wanted, field - (127 + grid.mantissa_bits)), grid.lowest);
+  const auto quarters = static_cast<std::int32_t>(std::floor(prediction * two_to(2 - step)));
   const std::int32_t excess = at_most(step - wanted, kMaxExcess);
   const std::int32_t context =
       (excess * kScaleSteps + (scale & (kScaleSteps - 1))) * kPlaces + (quarters & 3);
-  return {step, quarters >> 2, column_scale == kZeroLine ? kZeroContext : context};
+  return {step, quarters >> 2, context};
 }
 
 /// Values whose 32-bit results wait for narrower ones to be packed: loops over one width vectorize
@@ -107,52 +99,40 @@ struct PackedCode {
   std::uint32_t word, bits;
 };
 
+/// code_value.
 static inline PackedCode code_in_row(std::uint32_t word, const Place& place,
                                      const FloatGrid& grid) {
   const std::uint32_t magnitude = word & 0x7fffffff;
   const float cells = float_of(magnitude) * two_to(-place.step);
-  const std::int32_t far = cells < kMaxCells ? 0 : 1;
-  const auto cell = static_cast<std::int32_t>(far != 0 ? 0.0F : cells);
+  const auto cell = static_cast<std::int32_t>(cells < kMaxCells ? cells : kMaxCells);
   const std::int32_t sign = static_cast<std::int32_t>(word) >> 31;
-  const std::int32_t distance = (cell ^ sign) - place.center;
+  const std::int32_t symbol = (cell ^ sign) - place.center + kLinear;
 
-  const std::int32_t size = distance < 0 ? -distance : distance;
-  const std::int32_t octave = log2_of_small(size);
-  const std::int32_t half = size >> ((octave - 1) & 31) & 1;
-  const std::int32_t bucket = kFirstBucket + 2 * (2 * octave + half - 11) + (distance < 0 ? 1 : 0);
-  const bool linear = size <= kLinear;
-  const std::int32_t symbol = linear ? distance + kLinear : bucket;
-  const std::int32_t rest_count = linear ? 0 : octave - 1;
-  const std::uint32_t rest = static_cast<std::uint32_t>(size) & low_bits(rest_count);
-
+  // In the cell at zero, the octaves below the step and a one take the place of bits above `down`.
   const auto field = static_cast<std::int32_t>(magnitude >> 23);
-  const std::int32_t lowest_exponent = field - 127 - grid.mantissa_bits;
   const std::uint32_t mantissa = (magnitude & 0x7fffff) >> (23 - grid.mantissa_bits);
-  const std::int32_t inside = at_least(place.step - lowest_exponent, 0);
-  const std::int32_t down = place.step - 1 - (field - 127);
-  const bool at_zero = cell == 0;
-  const std::uint32_t place_bits =
-      at_zero ? (mantissa << 1 | 1) << (down & 31)
-              : (mantissa | std::uint32_t{1} << grid.mantissa_bits) & low_bits(inside);
-  const std::int32_t place_count = at_zero ? down + 1 + grid.mantissa_bits : inside;
-  const std::int32_t count = rest_count + place_count;
+  const std::int32_t inside = place.step - (field - (127 + grid.mantissa_bits));
+  const std::int32_t count = at_least(inside, 0);
+  const std::int32_t down = inside - (1 + grid.mantissa_bits);
+  const std::uint32_t bits_at_zero = (mantissa << 1 | 1) << (down & 31);
+  const std::uint32_t bits_inside =
+      (mantissa | std::uint32_t{1} << grid.mantissa_bits) & low_bits(count);
+  const std::uint32_t bits = cell == 0 ? bits_at_zero : bits_inside;
 
+  const std::int32_t least_field = at_least(grid.lowest + grid.mantissa_bits + 127, 1);
   const std::int32_t rooms =  // negative if one is exceeded
-      (field - 1) | (32 - count) | (lowest_exponent - grid.lowest) | -far |
-      (at_zero ? kMaxDown - down : 0);
-  const std::int32_t code = (rooms < 0 ? kRare : count) << 24 | symbol;
+      symbol | (2 * kLinear - symbol) | (32 - count) | (field - least_field);
+  const std::int32_t code = (rooms < 0 ? kRare : count) << 24 | (symbol & 255);
   const bool zero = word == 0;
   return {static_cast<std::uint32_t>((zero ? kZeroSymbol : code) | place.context << 8),
-          zero ? 0 : place_bits << (rest_count & 31) | rest};
+          zero ? 0 : bits};
 }
 
-static inline std::size_t code_values_of_row(const float* __restrict values,
-                                             const float* __restrict predictions,
-                                             const RowGrid& row, std::size_t count,
-                                             const RowCodes& codes) {
+static inline void code_values_of_row(const float* __restrict values,
+                                      const float* __restrict predictions, const RowGrid& row,
+                                      std::size_t count, const RowCodes& codes) {
   const FloatGrid grid = row.grid;
   const std::int32_t row_scale = row.row_scale;
-  std::uint32_t rare = 0;
   for (std::size_t start = 0; start < count; start += kPart) {
     const std::size_t part = count - start < kPart ? count - start : kPart;
     const std::int32_t* __restrict scales = row.column_scales + start;
@@ -161,18 +141,16 @@ static inline std::size_t code_values_of_row(const float* __restrict values,
     std::uint32_t* __restrict bits = codes.bits + start;
     std::uint32_t packed[kPart];
     for (std::size_t j = 0; j < part; ++j) {
-      const Place place = place_in_row(predictions[start + j], row_scale, scales[j], grid);
+      const Place place = place_in_row(predictions[start + j], row_scale + scales[j], grid);
       const PackedCode code = code_in_row(word_of(values[start + j]), place, grid);
       packed[j] = code.word;
       bits[j] = code.bits;
-      rare += code.word >> 24 == kRare ? 1 : 0;
     }
     for (std::size_t j = 0; j < part; ++j) {
       cells[j] = static_cast<std::uint16_t>(packed[j]);
       counts[j] = static_cast<std::uint8_t>(packed[j] >> 24);
     }
   }
-  return rare;
 }
 
 static inline void places_of_row(const float* __restrict predictions, const RowGrid& row,
@@ -184,7 +162,7 @@ static inline void places_of_row(const float* __restrict predictions, const RowG
   std::int32_t* __restrict centers = places.centers;
   std::int32_t* __restrict steps = places.steps;
   for (std::size_t j = 0; j < count; ++j) {
-    const Place place = place_in_row(predictions[j], row_scale, scales[j], grid);
+    const Place place = place_in_row(predictions[j], row_scale + scales[j], grid);
     contexts[j] = static_cast<std::uint16_t>(place.context);
     centers[j] = place.center;
     steps[j] = place.step;
@@ -196,7 +174,7 @@ static inline void words_of_row(const std::uint8_t* __restrict symbols, const Ro
                                 const RowWords& words) {
   const FloatGrid grid = row_grid;
   const std::uint32_t kept = ~low_bits(23 - grid.mantissa_bits);
-  const std::int32_t least_exponent = at_least(grid.lowest + grid.mantissa_bits, -126);
+  const std::int32_t least_field = at_least(grid.lowest + grid.mantissa_bits + 127, 1);
   for (std::size_t start = 0; start < count; start += kPart) {
     const std::size_t part = count - start < kPart ? count - start : kPart;
     const std::int32_t* __restrict centers = places.centers + start;
@@ -207,27 +185,26 @@ static inline void words_of_row(const std::uint8_t* __restrict symbols, const Ro
     for (std::size_t j = 0; j < part; ++j) wide[j] = symbols[start + j];
     for (std::size_t j = 0; j < part; ++j) {
       const std::int32_t symbol = wide[j];
-      const std::int32_t step = steps[j];
       const std::int32_t at = centers[j] + symbol - kLinear;
       const std::int32_t sign = at >> 31;
       const std::int32_t cell = at ^ sign;
       const bool at_zero = cell == 0;
-      const std::int32_t log = log2_of_small(cell);
-      const std::int32_t octave = at_zero ? -1 : log;
-      const std::int32_t exponent = step + octave;
-      const std::int32_t inside = at_least(grid.mantissa_bits - octave, 0);
-      const std::uint32_t mantissa =
-          static_cast<std::uint32_t>(cell) << ((23 - octave) & 31) & 0x7fffff & kept;
+      const std::uint32_t converted = word_of(static_cast<float>(cell));  // exact below 2^24
+      const std::uint32_t unscaled = at_zero ? word_of(0.5F) : converted & kept;
+      const auto octave = static_cast<std::int32_t>(unscaled >> 23);
+      const std::int32_t inside = at_least(grid.mantissa_bits + 127 - octave, 0);
       const std::uint32_t word = (static_cast<std::uint32_t>(sign) & 0x80000000) |
-                                 static_cast<std::uint32_t>(exponent + 127) << 23 | mantissa;
+                                 (unscaled + (static_cast<std::uint32_t>(steps[j]) << 23));
       // In the cell at zero, the octaves below must be such too.
-      const std::int32_t least = at_zero ? least_exponent + kMaxDown : least_exponent;
+      const std::int32_t field = octave + steps[j];
+      const std::int32_t lowest_field = field - (at_zero ? kMaxDown : 0);
       const std::int32_t rooms =  // negative if one is exceeded
-          (kFirstBucket - 1 - symbol) | (23 - octave) | (127 - exponent) | (exponent - least);
+          (kFirstBucket - 1 - symbol) | (0xffffff - cell) | (254 - field) |
+          (lowest_field - least_field);
       const bool zero = symbol == kZeroSymbol;
-      all_words[j] = zero ? 0 : word;
       const std::int32_t plain = at_zero ? kUnary : inside;
       const std::int32_t kind = rooms < 0 ? kRare : plain;
+      all_words[j] = zero ? 0 : word;
       wide[j] = zero ? 0 : kind;
     }
     for (std::size_t j = 0; j < part; ++j) counts[j] = static_cast<std::uint8_t>(wide[j]);
@@ -281,13 +258,13 @@ static inline RowSizes sizes_of_row(const float* values, const float* prediction
   return {sum, nonzero, any};
 }
 
-static inline void add_excess_of_row(const std::uint32_t* sizes, std::uint32_t mean,
-                                     std::size_t count, std::int32_t* excess,
-                                     std::uint32_t* counts) {
+static inline void add_excess_of_row(const std::uint32_t* __restrict sizes, std::uint32_t mean,
+                                     std::size_t count, std::int32_t* __restrict excess,
+                                     std::uint32_t* __restrict counts) {
   for (std::size_t j = 0; j < count; ++j) {
-    const bool none = sizes[j] == 0;
-    excess[j] += none ? 0 : static_cast<std::int32_t>(sizes[j] - mean);
-    counts[j] += none ? 0 : 1;
+    const std::int32_t some = sizes[j] != 0 ? -1 : 0;
+    excess[j] += static_cast<std::int32_t>(sizes[j] - mean) & some;
+    counts[j] -= static_cast<std::uint32_t>(some);
   }
 }
 

@@ -20,6 +20,14 @@ std::int16_t scale_of(double mean_size) {
 
 }  // namespace
 
+std::vector<std::size_t> zero_lines(std::span<const std::int16_t> scales) {
+  std::vector<std::size_t> lines;
+  for (std::size_t i = 0; i < scales.size(); ++i) {
+    if (scales[i] == kZeroLine) lines.push_back(i);
+  }
+  return lines;
+}
+
 Scales estimate_scales(std::span<const float> values, std::span<const float> predictions,
                        std::size_t columns, bool with_columns) {
   const RowKernels& kernels = row_kernels();

@@ -21,6 +21,9 @@ struct Scales {
   std::vector<std::int16_t> rows, columns;
 };
 
+/// Where scales are kZeroLine.
+[[nodiscard]] std::vector<std::size_t> zero_lines(std::span<const std::int16_t> scales);
+
 /// The encoder's choice for a tile: the mean over rows, then over columns, of how far `values`
 /// [rows][columns] lie from `predictions` (empty: from zero). Without `with_columns` all columns
 /// have scale 0.
