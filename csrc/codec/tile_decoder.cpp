@@ -96,8 +96,6 @@ class WordReader {
 /// Decodes rows of blocks, a band that stays in a near cache at a time.
 template <DType dtype>
 class BandDecoder {
-  using Word = typename FloatWords<dtype>::Word;
-
  public:
   BandDecoder(const predict::Scales& scales, coder::RansDecoder& symbols, WordReader<dtype>& words)
       : row_scales_(scales.rows),
@@ -113,23 +111,24 @@ class BandDecoder {
     return std::max(kBandValues / columns / whole, std::size_t{1}) * whole;
   }
 
-  /// Decodes the values of a band, valid until the next call. `predictions.data` null: all 0.
-  /// `row_of(i)`: where the words of the band's row i go.
+  /// Decodes the values [rows][columns] of a band, valid until the next call. `predictions`: null
+  /// for all 0. `row_of(i)`: where the words of the band's row i go.
   template <typename RowOf>
-  predict::Strided<const float> decode(const Block& band, predict::Strided<const float> predictions,
-                                       const RowOf& row_of) {
+  const float* decode(const Block& band, const float* predictions, const RowOf& row_of) {
     const std::size_t columns = band.columns();
-    make_room(band.values(), columns);
+    make_room(band.values());
     for (std::size_t i = 0; i < band.rows(); ++i) {
-      const std::size_t at = i * columns;
-      const int row_scale = row_scales_[band.top + i];
-      if (row_scale == predict::kZeroLine) {
-        std::fill_n(contexts_.data() + at, columns, std::uint16_t{predict::kZeroContext});
-        continue;
+      const std::int32_t row_scale = row_scales_[band.top + i];
+      const std::int32_t* from = column_scales_.data() + band.left;
+      std::int32_t* to = scales_.data() + i * columns;
+      for (std::size_t j = 0; j < columns; ++j) to[j] = row_scale + from[j];
+    }
+    kernels_.places(predictions != nullptr ? predictions : zeros_.data(),
+                    {reader_.grid(), 0, scales_.data()}, band.values(), places(0));
+    for (std::size_t i = 0; i < band.rows(); ++i) {
+      if (row_scales_[band.top + i] == predict::kZeroLine) {
+        std::fill_n(contexts_.data() + i * columns, columns, std::uint16_t{predict::kZeroContext});
       }
-      kernels_.places(predictions.data != nullptr ? predictions.row(i) : zeros_.data(),
-                      {reader_.grid(), row_scale, column_scales_.data() + band.left}, columns,
-                      places(at));
     }
     const auto zeros = std::ranges::lower_bound(zero_columns_, band.left);
     for (auto zero = zeros; zero != zero_columns_.end() && *zero < band.right; ++zero) {
@@ -139,31 +138,30 @@ class BandDecoder {
     }
     decoder_.decode(std::span(contexts_).first(band.values()),
                     std::span(symbols_).first(band.values()));
-    const predict::RowWords known{known_.data(), counts_.data()};
+    kernels_.words(symbols_.data(), places(0), reader_.grid(), band.values(),
+                   {words_.data(), counts_.data()});
     for (std::size_t i = 0; i < band.rows(); ++i) {
       const std::size_t at = i * columns;
-      kernels_.words(symbols_.data() + at, places(at), reader_.grid(), columns, known);
-      reader_.read(symbols_.data() + at, places(at), known, columns, row_of(i),
-                   values_.data() + at);
+      reader_.read(symbols_.data() + at, places(at), {words_.data() + at, counts_.data() + at},
+                   columns, row_of(i), values_.data() + at);
     }
-    return {values_.data(), columns};
+    return values_.data();
   }
 
  private:
   static constexpr std::size_t kBandValues = 2048;
 
-  void make_room(std::size_t values, std::size_t columns) {
-    if (known_.size() < columns) {
-      counts_.resize(columns);
-      known_.resize(columns);
-      zeros_.resize(columns);
-    }
+  void make_room(std::size_t values) {
     if (values_.size() >= values) return;
     values_.resize(values);
+    zeros_.resize(values);
     contexts_.resize(values);
+    scales_.resize(values);
     centers_.resize(values);
     steps_.resize(values);
+    words_.resize(values);
     symbols_.resize(values);
+    counts_.resize(values);
   }
 
   predict::RowPlaces places(std::size_t at) {
@@ -178,14 +176,11 @@ class BandDecoder {
   WordReader<dtype>& reader_;
 
   // Of a band.
-  std::vector<float> values_;
+  std::vector<float> values_, zeros_;
   std::vector<std::uint16_t> contexts_;
-  std::vector<std::int32_t> centers_, steps_;
-  std::vector<std::uint8_t> symbols_;
-  // Of a row.
-  std::vector<std::uint8_t> counts_;
-  std::vector<std::uint32_t> known_;
-  std::vector<float> zeros_;
+  std::vector<std::int32_t> scales_, centers_, steps_;
+  std::vector<std::uint32_t> words_;
+  std::vector<std::uint8_t> symbols_, counts_;
 };
 
 template <DType dtype>
@@ -241,30 +236,30 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
   std::vector<float> first, both;
   for (const Block& block : blocks_of(model, tile)) {
     const std::size_t columns = block.columns();
-    predict::Strided<const float> predictions{nullptr, columns}, left_by{nullptr, columns};
+    const float* predictions = nullptr;
     if (predictor) {
       first.resize(std::max(first.size(), block.values()));
       predictor->first(block, block.left, {first.data(), columns});
-      predictions = left_by = {first.data(), columns};
+      predictions = first.data();
       if (predictor->has_second(block.top)) {
         both.resize(first.size());
-        predictor->second(block, block.top, predictions, {both.data(), columns});
-        predictions.data = both.data();
+        predictor->second(block, block.top, {first.data(), columns}, {both.data(), columns});
+        predictions = both.data();
       }
     }
     Block band = block;
     for (; band.top < block.bottom; band.top = band.bottom) {
       band.bottom = std::min(band.top + BandDecoder<dtype>::rows(columns), block.bottom);
-      const auto values = bands.decode(band, predictions, [&](std::size_t i) {
-        Word* row = order.in_place() ? order.row(bytes, band.top + i)
-                                     : collected.get() + (band.top + i) * tile.columns;
-        return row + band.left;
-      });
+      const std::size_t at = (band.top - block.top) * columns;
+      const float* values = bands.decode(
+          band, predictor ? predictions + at : nullptr, [&](std::size_t i) {
+            Word* row = order.in_place() ? order.row(bytes, band.top + i)
+                                         : collected.get() + (band.top + i) * tile.columns;
+            return row + band.left;
+          });
       if (!predictor) continue;
-      predictor->learn_values(band, values);
-      predictor->learn_remainders(band, values, left_by);
-      predictions.data += band.values();
-      left_by.data += band.values();
+      predictor->learn_values(band, {values, columns});
+      predictor->learn_remainders(band, {values, columns}, {first.data() + at, columns});
     }
   }
   decoder.finish();

@@ -9,6 +9,9 @@
 namespace lmgc::predict {
 namespace {
 
+/// Blocks of fewer columns are predicted value by value: matrix products have little to share.
+constexpr std::size_t kFewColumns = 8;
+
 std::size_t even(std::size_t count) { return count + count % 2; }
 
 /// 2^exponent, the exponent kept where products of a sum of codes stay finite.
@@ -30,6 +33,16 @@ std::vector<std::int16_t> paired(std::span<const std::int8_t> weights, std::size
   return pairs;
 }
 
+/// How many columns come before the first block of more than a few.
+std::size_t narrow_columns(const Side& columns) {
+  std::size_t block = 0;
+  while (block + 1 < columns.edges.size() &&
+         columns.edges[block + 1] - columns.edges[block] < static_cast<int>(kFewColumns)) {
+    ++block;
+  }
+  return columns.edges[block];
+}
+
 }  // namespace
 
 std::vector<Block> wavefront(const Model& model) {
@@ -49,7 +62,8 @@ std::vector<Block> wavefront(const Model& model) {
 Predictor::Predictor(const Model& model, std::span<const std::int16_t> row_exponents)
     : model_(model),
       column_pivots_(even(model.columns.pivots)),
-      row_pivots_(even(model.rows.pivots)) {
+      row_pivots_(even(model.rows.pivots)),
+      narrow_columns_(narrow_columns(model.columns)) {
   const std::size_t rows = model.rows.order.size();
   const std::size_t columns = model.columns.order.size();
   for (std::size_t i = 0; i < rows; ++i) {
@@ -68,6 +82,7 @@ Predictor::Predictor(const Model& model, std::span<const std::int16_t> row_expon
   values_.resize(rows * column_pivots_);
   remainders_ = model.remainders;
   remainders_.resize(columns * row_pivots_);
+  narrow_remainders_.resize(narrow_columns_ * row_pivots_);
   column_weights_ = paired(model.columns.weights, columns, model.columns.pivots);
   row_weights_.resize(rows * row_pivots_);
   for (std::size_t i = 0; i < rows; ++i) {
@@ -102,10 +117,22 @@ void Predictor::first(const Block& block, std::size_t known, Strided<float> pred
     return;
   }
   std::int32_t* sums = room_for_sums(block.values());
-  gemm_kernels().multiply(
-      {block.rows(), columns, pairs, column_pivots_, model_.columns.order.size() * 2, columns},
-      values_.data() + block.top * column_pivots_, column_weights_.data() + block.left * 2, sums,
-      false);
+  if (columns < kFewColumns) {
+    const std::size_t pivots = model_.columns.pivots;
+    for (std::size_t i = 0; i < block.rows(); ++i) {
+      for (std::size_t j = 0; j < columns; ++j) {
+        sums[i * columns + j] =
+            row_kernels().dot(values_.data() + (block.top + i) * column_pivots_,
+                              model_.columns.weights.data() + (block.left + j) * pivots,
+                              std::min(known, pivots));
+      }
+    }
+  } else {
+    gemm_kernels().multiply(
+        {block.rows(), columns, pairs, column_pivots_, model_.columns.order.size() * 2, columns},
+        values_.data() + block.top * column_pivots_, column_weights_.data() + block.left * 2, sums,
+        false);
+  }
   for (std::size_t i = 0; i < block.rows(); ++i) {
     row_kernels().predictions(sums + i * columns, column_units_.data() + block.left,
                               row_units_[block.top + i], columns, predictions.row(i));
@@ -117,10 +144,22 @@ void Predictor::second(const Block& block, std::size_t known, Strided<const floa
   const std::size_t pairs = std::min(even(model_.known_rows + known), row_pivots_) / 2;
   const std::size_t columns = block.columns();
   std::int32_t* sums = room_for_sums(block.values());
-  gemm_kernels().multiply(
-      {block.rows(), columns, pairs, row_pivots_, model_.columns.order.size() * 2, columns},
-      row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2, sums,
-      false);
+  if (columns < kFewColumns && block.right <= narrow_columns_) {
+    const std::size_t pivots = model_.rows.pivots;
+    for (std::size_t i = 0; i < block.rows(); ++i) {
+      for (std::size_t j = 0; j < columns; ++j) {
+        sums[i * columns + j] =
+            row_kernels().dot(narrow_remainders_.data() + (block.left + j) * row_pivots_,
+                              model_.rows.weights.data() + (block.top + i) * pivots,
+                              std::min(known, pivots));
+      }
+    }
+  } else {
+    gemm_kernels().multiply(
+        {block.rows(), columns, pairs, row_pivots_, model_.columns.order.size() * 2, columns},
+        row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2, sums,
+        false);
+  }
   for (std::size_t i = 0; i < block.rows(); ++i) {
     row_kernels().add_predictions(sums + i * columns, remainder_column_units_.data() + block.left,
                                   remainder_row_units_[block.top + i], first.row(i), columns,
@@ -141,13 +180,15 @@ void Predictor::learn_values(const Block& block, Strided<const float> values) {
 void Predictor::learn_remainders(const Block& block, Strided<const float> values,
                                  Strided<const float> first) {
   const std::size_t all_columns = model_.columns.order.size();
-  for (std::size_t i = block.top; i < block.bottom; ++i) {
-    const std::size_t row = model_.known_rows + i;
-    if (row >= model_.rows.pivots) return;
-    row_kernels().remainder_codes(values.row(i - block.top), first.row(i - block.top),
-                                  remainder_column_reciprocals_.data() + block.left,
-                                  remainder_row_reciprocals_[i], row % 2 != 0, block.columns(),
-                                  remainders_.data() + (row / 2 * all_columns + block.left) * 2);
+  for (std::size_t i = block.top; i < std::min(block.bottom, model_.rows.pivots); ++i) {
+    std::int16_t* pairs = remainders_.data() + (i / 2 * all_columns + block.left) * 2;
+    row_kernels().remainder_codes(
+        values.row(i - block.top), first.row(i - block.top),
+        remainder_column_reciprocals_.data() + block.left, remainder_row_reciprocals_[i],
+        i % 2 != 0, block.columns(), pairs);
+    for (std::size_t j = block.left; j < std::min(block.right, narrow_columns_); ++j) {
+      narrow_remainders_[j * row_pivots_ + i] = pairs[2 * (j - block.left) + i % 2];
+    }
   }
 }
 

@@ -74,6 +74,8 @@ class Predictor {
   std::size_t column_pivots_, row_pivots_;    // even
   std::vector<std::int16_t> values_;          // [rows][column pivots]
   std::vector<std::int16_t> remainders_;      // [row pivots / 2][columns][2]
+  std::size_t narrow_columns_;                // the first so many are in blocks of few columns
+  std::vector<std::int16_t> narrow_remainders_;  // the same again, [narrow columns][row pivots]
   std::vector<std::int16_t> column_weights_;  // [column pivots / 2][columns][2]
   std::vector<std::int16_t> row_weights_;     // [rows][row pivots]
   std::int32_t* room_for_sums(std::size_t count);

@@ -26,7 +26,7 @@ struct Results {
   std::vector<float> predictions, sums;
   std::vector<std::uint8_t> counts, word_counts;
   std::vector<std::uint16_t> cells, place_contexts;
-  std::vector<std::int32_t> centers, steps, excess;
+  std::vector<std::int32_t> dots, centers, steps, excess;
   std::vector<std::uint32_t> bits, words, sizes, column_bits, size_counts, totals;
 
   [[nodiscard]] bool operator==(const Results&) const = default;
@@ -64,6 +64,9 @@ Results results_of(const RowKernels& rows, std::size_t count, const FloatGrid& g
   rows.predictions(products.data(), units.data(), 0.125F, count, r.predictions.data());
   rows.add_predictions(products.data(), units.data(), 0.25F, r.predictions.data(), count,
                        r.predictions.data());
+  std::vector<std::int8_t> weights(count);
+  for (std::int8_t& weight : weights) weight = static_cast<std::int8_t>(noise.word() >> 24);
+  r.dots = {rows.dot(r.codes.data(), weights.data(), count)};
 
   const RowGrid row{grid, -16, scales.data()};
   r.cells.resize(count);

@@ -67,6 +67,9 @@ struct RowKernels {
   void (*add_predictions)(const std::int32_t* sums, const float* column_units, float row_unit,
                           const float* first, std::size_t count, float* predictions);
 
+  /// Sum of products of codes and weights, in int32.
+  std::int32_t (*dot)(const std::int16_t* codes, const std::int8_t* weights, std::size_t count);
+
   /// code_value of each.
   void (*code_values)(const float* values, const float* predictions, const RowGrid& row,
                       std::size_t count, const RowCodes& codes);

@@ -76,6 +76,13 @@ static inline void add_predictions_of_row(const std::int32_t* sums, const float*
   }
 }
 
+static inline std::int32_t dot_of_rows(const std::int16_t* codes, const std::int8_t* weights,
+                                       std::size_t count) {
+  std::int32_t sum = 0;
+  for (std::size_t k = 0; k < count; ++k) sum += codes[k] * weights[k];
+  return sum;
+}
+
 /// place_of.
 static inline Place place_in_row(float prediction, std::int32_t scale, const FloatGrid& grid) {
   const std::int32_t wanted =
