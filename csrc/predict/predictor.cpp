@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "predict/gemm.h"
 #include "predict/grid.h"
-#include "predict/row_kernels.h"
 
 namespace lmgc::predict {
 namespace {
@@ -121,19 +119,19 @@ void Predictor::first(const Block& block, std::size_t known, Strided<float> pred
     for (std::size_t i = 0; i < block.rows(); ++i) {
       for (std::size_t j = 0; j < columns; ++j) {
         sums[i * columns + j] =
-            row_kernels().dot(values_.data() + (block.top + i) * column_pivots_,
+            rows_.dot(values_.data() + (block.top + i) * column_pivots_,
                               model_.columns.weights.data() + (block.left + j) * pivots,
                               std::min(known, pivots));
       }
     }
   } else {
-    gemm_kernels().multiply(
+    products_.multiply(
         {block.rows(), columns, pairs, column_pivots_, model_.columns.order.size() * 2, columns},
         values_.data() + block.top * column_pivots_, column_weights_.data() + block.left * 2, sums,
         false);
   }
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().predictions(sums + i * columns, column_units_.data() + block.left,
+    rows_.predictions(sums + i * columns, column_units_.data() + block.left,
                               row_units_[block.top + i], columns, predictions.row(i));
   }
 }
@@ -148,19 +146,19 @@ void Predictor::second(const Block& block, std::size_t known, Strided<const floa
     for (std::size_t i = 0; i < block.rows(); ++i) {
       for (std::size_t j = 0; j < columns; ++j) {
         sums[i * columns + j] =
-            row_kernels().dot(narrow_remainders_.data() + (block.left + j) * row_pivots_,
+            rows_.dot(narrow_remainders_.data() + (block.left + j) * row_pivots_,
                               model_.rows.weights.data() + (block.top + i) * pivots,
                               std::min(known, pivots));
       }
     }
   } else {
-    gemm_kernels().multiply(
+    products_.multiply(
         {block.rows(), columns, pairs, row_pivots_, model_.columns.order.size() * 2, columns},
         row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2, sums,
         false);
   }
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().add_predictions(
+    rows_.add_predictions(
         sums + i * columns, remainder_column_units_.data() + block.left,
         remainder_row_units_[block.top + i], first.row(i), columns, predictions.row(i));
   }
@@ -170,7 +168,7 @@ void Predictor::learn_values(const Block& block, Strided<const float> values) {
   const std::size_t right = std::min(block.right, model_.columns.pivots);
   if (block.left >= right) return;
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().codes(values.row(i), column_reciprocals_.data() + block.left,
+    rows_.codes(values.row(i), column_reciprocals_.data() + block.left,
                         row_reciprocals_[block.top + i], right - block.left,
                         values_.data() + (block.top + i) * column_pivots_ + block.left);
   }
@@ -181,7 +179,7 @@ void Predictor::learn_remainders(const Block& block, Strided<const float> values
   const std::size_t all_columns = model_.columns.order.size();
   for (std::size_t i = block.top; i < std::min(block.bottom, model_.rows.pivots); ++i) {
     std::int16_t* pairs = remainders_.data() + (i / 2 * all_columns + block.left) * 2;
-    row_kernels().remainder_codes(
+    rows_.remainder_codes(
         values.row(i - block.top), first.row(i - block.top),
         remainder_column_reciprocals_.data() + block.left, remainder_row_reciprocals_[i],
         i % 2 != 0, block.columns(), pairs);
