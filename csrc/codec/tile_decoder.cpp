@@ -251,8 +251,8 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
     for (; band.top < block.bottom; band.top = band.bottom) {
       band.bottom = std::min(band.top + BandDecoder<dtype>::rows(columns), block.bottom);
       const std::size_t at = (band.top - block.top) * columns;
-      const float* values = bands.decode(
-          band, predictor ? predictions + at : nullptr, [&](std::size_t i) {
+      const float* values =
+          bands.decode(band, predictor ? predictions + at : nullptr, [&](std::size_t i) {
             Word* row = order.in_place() ? order.row(bytes, band.top + i)
                                          : collected.get() + (band.top + i) * tile.columns;
             return row + band.left;

@@ -41,8 +41,7 @@ struct Lifted {
 };
 
 template <DType dtype>
-Lifted lift_tile(const TileOrder<dtype>& order, const predict::Tile& tile,
-                 const std::byte* bytes) {
+Lifted lift_tile(const TileOrder<dtype>& order, const predict::Tile& tile, const std::byte* bytes) {
   using Words = FloatWords<dtype>;
   using Word = typename Words::Word;
   Lifted lifted{tile.rows, tile.columns, buffer_of<float>(tile.rows * tile.columns), false, {}};
@@ -91,8 +90,7 @@ void TileOnGrid::code() {
   const std::vector<float> zeros(predictions.empty() ? columns : 0);
   const std::vector<std::int32_t> column_scales(scales.columns.begin(), scales.columns.end());
   const std::vector<std::size_t> zero_columns = predict::zero_lines(scales.columns);
-  constexpr std::uint16_t kZeroCell =
-      predict::cell_of(predict::kZeroContext, predict::kZeroSymbol);
+  constexpr std::uint16_t kZeroCell = predict::cell_of(predict::kZeroContext, predict::kZeroSymbol);
   for (std::size_t i = 0; i < scales.rows.size(); ++i) {
     const std::size_t at = i * columns;
     if (scales.rows[i] == predict::kZeroLine) {
@@ -101,10 +99,10 @@ void TileOnGrid::code() {
       std::fill_n(bits.get() + at, columns, std::uint32_t{0});
       continue;
     }
-    predict::row_kernels().code_values(
-        values.data() + at, predictions.empty() ? zeros.data() : predictions.data() + at,
-        {grid, scales.rows[i], column_scales.data()}, columns,
-        {cells.get() + at, bits.get() + at, counts.get() + at});
+    predict::row_kernels().code_values(values.data() + at,
+                                       predictions.empty() ? zeros.data() : predictions.data() + at,
+                                       {grid, scales.rows[i], column_scales.data()}, columns,
+                                       {cells.get() + at, bits.get() + at, counts.get() + at});
     for (const std::size_t j : zero_columns) cells[at + j] = kZeroCell;
     code_rare(i);
   }
@@ -126,9 +124,8 @@ void TileOnGrid::code_rare(std::size_t row) {
 
 predict::Code TileOnGrid::code_at(std::size_t row, std::size_t column) const {
   const std::size_t at = row * columns + column;
-  const predict::Place place =
-      predict::place_of(predictions.empty() ? 0 : predictions[at],
-                        scales.rows[row] + scales.columns[column], grid);
+  const predict::Place place = predict::place_of(predictions.empty() ? 0 : predictions[at],
+                                                 scales.rows[row] + scales.columns[column], grid);
   return predict::code_value(std::bit_cast<std::uint32_t>(values[at]), place, grid);
 }
 
@@ -145,8 +142,8 @@ class SymbolWriter {
         order_(order),
         bytes_(bytes),
         tail_zeros_(tail_zeros),
-        raw_bytes_(buffer_of<std::byte>(tile.values.size() * kMostBytes +
-                                        coder::BitWriter::kSlackBytes)),
+        raw_bytes_(
+            buffer_of<std::byte>(tile.values.size() * kMostBytes + coder::BitWriter::kSlackBytes)),
         raw_(raw_bytes_.get()),
         symbols_(buffer_of<std::uint8_t>(tile.values.size())),
         contexts_(buffer_of<std::uint16_t>(tile.values.size())) {}
@@ -213,8 +210,8 @@ class SymbolWriter {
     }
     if constexpr (Words::kTailBits > 0) {
       if (symbol == predict::kZeroSymbol) return symbol;
-      const std::uint64_t tail = order_.word(bytes_, row, column) &
-                                 ((std::uint64_t{1} << Words::kTailBits) - 1);
+      const std::uint64_t tail =
+          order_.word(bytes_, row, column) & ((std::uint64_t{1} << Words::kTailBits) - 1);
       raw_.put(tail >> tail_zeros_, Words::kTailBits - tail_zeros_);
     }
     return symbol;

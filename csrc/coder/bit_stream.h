@@ -49,7 +49,8 @@ class BitReader {
   /// The next kVisibleBits bits, or more; zeros after the last byte.
   [[nodiscard]] std::uint64_t peek() const {
     const std::size_t byte = at_ >> 3;
-    if (byte + sizeof(std::uint64_t) > bytes_.size()) [[unlikely]] return last_bits(bytes_, at_);
+    if (byte + sizeof(std::uint64_t) > bytes_.size()) [[unlikely]]
+      return last_bits(bytes_, at_);
     std::uint64_t word;
     std::memcpy(&word, bytes_.data() + byte, sizeof word);
     return word >> (at_ & 7);

@@ -69,8 +69,7 @@ class Distribution {
   static double knot(std::size_t k) {
     if (k <= kLinearKnots) return static_cast<double>(k) / 64;
     const std::size_t above = k - kLinearKnots;
-    return static_cast<double>(64 + above % 64) / 64 *
-           power_of(4 + static_cast<int>(above / 64));
+    return static_cast<double>(64 + above % 64) / 64 * power_of(4 + static_cast<int>(above / 64));
   }
 
   /// Probability between 0 and z >= 0.
@@ -94,7 +93,8 @@ const Distribution& distribution(std::size_t shape) {
   static const std::array<Distribution, kShapes> all = [] {
     return [&]<std::size_t... i>(std::index_sequence<i...>) {
       return std::array<Distribution, kShapes>{Distribution(kPowers[i])...};
-    }(std::make_index_sequence<kShapes>());
+    }
+    (std::make_index_sequence<kShapes>());
   }();
   return all[shape];
 }

@@ -118,10 +118,9 @@ void Predictor::first(const Block& block, std::size_t known, Strided<float> pred
     const std::size_t pivots = model_.columns.pivots;
     for (std::size_t i = 0; i < block.rows(); ++i) {
       for (std::size_t j = 0; j < columns; ++j) {
-        sums[i * columns + j] =
-            rows_.dot(values_.data() + (block.top + i) * column_pivots_,
-                              model_.columns.weights.data() + (block.left + j) * pivots,
-                              std::min(known, pivots));
+        sums[i * columns + j] = rows_.dot(values_.data() + (block.top + i) * column_pivots_,
+                                          model_.columns.weights.data() + (block.left + j) * pivots,
+                                          std::min(known, pivots));
       }
     }
   } else {
@@ -132,7 +131,7 @@ void Predictor::first(const Block& block, std::size_t known, Strided<float> pred
   }
   for (std::size_t i = 0; i < block.rows(); ++i) {
     rows_.predictions(sums + i * columns, column_units_.data() + block.left,
-                              row_units_[block.top + i], columns, predictions.row(i));
+                      row_units_[block.top + i], columns, predictions.row(i));
   }
 }
 
@@ -145,10 +144,9 @@ void Predictor::second(const Block& block, std::size_t known, Strided<const floa
     const std::size_t pivots = model_.rows.pivots;
     for (std::size_t i = 0; i < block.rows(); ++i) {
       for (std::size_t j = 0; j < columns; ++j) {
-        sums[i * columns + j] =
-            rows_.dot(narrow_remainders_.data() + (block.left + j) * row_pivots_,
-                              model_.rows.weights.data() + (block.top + i) * pivots,
-                              std::min(known, pivots));
+        sums[i * columns + j] = rows_.dot(
+            narrow_remainders_.data() + (block.left + j) * row_pivots_,
+            model_.rows.weights.data() + (block.top + i) * pivots, std::min(known, pivots));
       }
     }
   } else {
@@ -158,9 +156,9 @@ void Predictor::second(const Block& block, std::size_t known, Strided<const floa
         false);
   }
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    rows_.add_predictions(
-        sums + i * columns, remainder_column_units_.data() + block.left,
-        remainder_row_units_[block.top + i], first.row(i), columns, predictions.row(i));
+    rows_.add_predictions(sums + i * columns, remainder_column_units_.data() + block.left,
+                          remainder_row_units_[block.top + i], first.row(i), columns,
+                          predictions.row(i));
   }
 }
 
@@ -169,8 +167,8 @@ void Predictor::learn_values(const Block& block, Strided<const float> values) {
   if (block.left >= right) return;
   for (std::size_t i = 0; i < block.rows(); ++i) {
     rows_.codes(values.row(i), column_reciprocals_.data() + block.left,
-                        row_reciprocals_[block.top + i], right - block.left,
-                        values_.data() + (block.top + i) * column_pivots_ + block.left);
+                row_reciprocals_[block.top + i], right - block.left,
+                values_.data() + (block.top + i) * column_pivots_ + block.left);
   }
 }
 
@@ -179,10 +177,9 @@ void Predictor::learn_remainders(const Block& block, Strided<const float> values
   const std::size_t all_columns = model_.columns.order.size();
   for (std::size_t i = block.top; i < std::min(block.bottom, model_.rows.pivots); ++i) {
     std::int16_t* pairs = remainders_.data() + (i / 2 * all_columns + block.left) * 2;
-    rows_.remainder_codes(
-        values.row(i - block.top), first.row(i - block.top),
-        remainder_column_reciprocals_.data() + block.left, remainder_row_reciprocals_[i],
-        i % 2 != 0, block.columns(), pairs);
+    rows_.remainder_codes(values.row(i - block.top), first.row(i - block.top),
+                          remainder_column_reciprocals_.data() + block.left,
+                          remainder_row_reciprocals_[i], i % 2 != 0, block.columns(), pairs);
     for (std::size_t j = block.left; j < std::min(block.right, narrow_columns_); ++j) {
       narrow_remainders_[j * row_pivots_ + i] = pairs[2 * (j - block.left) + i % 2];
     }

@@ -49,8 +49,8 @@ class Predictor {
 
   /// Prediction of the block's values from the first `known` columns of their rows.
   void first(const Block& block, std::size_t known, Strided<float> predictions);
-  /// Adds to `first` the prediction of what it leaves, from the first `known` rows of their columns.
-  /// `predictions` may be `first`.
+  /// Adds to `first` the prediction of what it leaves, from the first `known` rows of their
+  /// columns. `predictions` may be `first`.
   void second(const Block& block, std::size_t known, Strided<const float> first,
               Strided<float> predictions);
   /// Whether `second` adds anything.
@@ -70,13 +70,13 @@ class Predictor {
   std::vector<float> column_units_, column_reciprocals_;  // with weights' shift; without
   std::vector<float> remainder_row_units_, remainder_row_reciprocals_;
   std::vector<float> remainder_column_units_, remainder_column_reciprocals_;
-  std::size_t column_pivots_, row_pivots_;    // even
-  std::vector<std::int16_t> values_;          // [rows][column pivots]
-  std::vector<std::int16_t> remainders_;      // [row pivots / 2][columns][2]
-  std::size_t narrow_columns_;                // the first so many are in blocks of few columns
+  std::size_t column_pivots_, row_pivots_;       // even
+  std::vector<std::int16_t> values_;             // [rows][column pivots]
+  std::vector<std::int16_t> remainders_;         // [row pivots / 2][columns][2]
+  std::size_t narrow_columns_;                   // the first so many are in blocks of few columns
   std::vector<std::int16_t> narrow_remainders_;  // the same again, [narrow columns][row pivots]
-  std::vector<std::int16_t> column_weights_;  // [column pivots / 2][columns][2]
-  std::vector<std::int16_t> row_weights_;     // [rows][row pivots]
+  std::vector<std::int16_t> column_weights_;     // [column pivots / 2][columns][2]
+  std::vector<std::int16_t> row_weights_;        // [rows][row pivots]
   std::int32_t* room_for_sums(std::size_t count);
 
   std::unique_ptr<std::int32_t[]> sums_;

@@ -87,12 +87,11 @@ Results results_of(const RowKernels& rows, std::size_t count, const FloatGrid& g
   r.column_bits.resize(count);
   r.excess.resize(count);
   r.size_counts.resize(count);
-  const RowSizes sizes = rows.sizes(values.data(), predictions.data(), count, r.sizes.data(),
-                                    r.column_bits.data());
+  const RowSizes sizes =
+      rows.sizes(values.data(), predictions.data(), count, r.sizes.data(), r.column_bits.data());
   rows.add_excess(r.sizes.data(), 1000, count, r.excess.data(), r.size_counts.data());
   r.totals = {sizes.sum, sizes.count, sizes.bits};
-  r.sums = {
-      rows.sum_of_squares(values.data(), predictions.data(), units.data(), 0.5F, count)};
+  r.sums = {rows.sum_of_squares(values.data(), predictions.data(), units.data(), 0.5F, count)};
   return r;
 }
 

@@ -72,7 +72,7 @@ struct RowKernels {
 
   /// code_value of each.
   void (*code_values)(const float* values, const float* predictions, const RowGrid& row,
-                             std::size_t count, const RowCodes& codes);
+                      std::size_t count, const RowCodes& codes);
   /// place_of of each.
   void (*places)(const float* predictions, const RowGrid& row, std::size_t count,
                  const RowPlaces& places);

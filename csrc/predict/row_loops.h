@@ -12,14 +12,16 @@
 #include "predict/scales.h"
 
 /// The loops of RowKernels, without branches, for compilers to vectorize: grid.h's formulas once
-/// more, for small distances and floats that are no denormals, of at most 32 raw bits. `static`, since each file
-/// compiles these for its own instruction set.
+/// more, for small distances and floats that are no denormals, of at most 32 raw bits. `static`,
+/// since each file compiles these for its own instruction set.
 namespace lmgc::predict {
 
 static inline std::int32_t at_least(std::int32_t x, std::int32_t least) {
   return x > least ? x : least;
 }
-static inline std::int32_t at_most(std::int32_t x, std::int32_t most) { return x < most ? x : most; }
+static inline std::int32_t at_most(std::int32_t x, std::int32_t most) {
+  return x < most ? x : most;
+}
 static inline std::uint32_t word_of(float x) { return std::bit_cast<std::uint32_t>(x); }
 static inline float float_of(std::uint32_t word) { return std::bit_cast<float>(word); }
 static inline float two_to(std::int32_t exponent) {

@@ -38,8 +38,8 @@ Scales estimate_scales(std::span<const float> values, std::span<const float> pre
   std::vector<std::int32_t> excess(columns);
   for (std::size_t i = 0; i < rows; ++i) {
     const float* from = predictions.empty() ? zeros.data() : predictions.data() + i * columns;
-    const RowSizes row = kernels.sizes(values.data() + i * columns, from, columns, sizes.data(),
-                                       column_bits.data());
+    const RowSizes row =
+        kernels.sizes(values.data() + i * columns, from, columns, sizes.data(), column_bits.data());
     if (row.bits == 0) continue;
     scales.rows[i] = 0;
     if (row.count == 0) continue;
