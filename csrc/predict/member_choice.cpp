@@ -127,18 +127,16 @@ std::uint8_t choose_zeros(const Census& census) {
 
 Member choose_member(std::span<const std::uint16_t> cells) {
   const Census census(cells);
-  int shape = kShapes / 2, width = kWidths / 2;
-  std::int32_t least = best_width(census, shape, width);
-  const int start = shape;
-  for (const int direction : {-1, 1}) {
-    if (shape != start) break;
-    while (shape + direction >= 0 && shape + direction < kShapes) {
-      int next_width = width;
-      const std::int32_t next = best_width(census, shape + direction, next_width);
-      if (next >= least) break;
-      least = next;
-      shape += direction;
-      width = next_width;
+  Member best;
+  best.zeros = choose_zeros(census);
+  int width = kWidths / 2;
+  std::int32_t least = INT32_MAX;
+  for (int shape = 0; shape < kShapes; ++shape) {
+    const std::int32_t own = best_width(census, shape, width);
+    if (own < least) {
+      least = own;
+      best.shape = static_cast<std::uint8_t>(shape);
+      best.width = static_cast<std::uint8_t>(width);
     }
   }
   return {static_cast<std::uint8_t>(shape), static_cast<std::uint8_t>(width), choose_zeros(census)};

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "predict/gemm.h"
 #include "predict/grid.h"
-#include "predict/row_kernels.h"
 
 namespace lmgc::predict {
 namespace {
@@ -132,14 +130,14 @@ void Predictor::first(const Block& block, std::size_t known, Strided<float> pred
       }
     }
   } else {
-    gemm_kernels().multiply(
+    products_.multiply(
         {block.rows(), columns, pairs, column_pivots_, model_.columns.order.size() * 2, columns},
         values_.data() + block.top * column_pivots_, column_weights_.data() + block.left * 2, sums,
         false);
   }
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().predictions(sums + i * columns, column_units_.data() + block.left,
-                              row_units_[block.top + i], columns, predictions.row(i));
+    rows_.predictions(sums + i * columns, column_units_.data() + block.left,
+                      row_units_[block.top + i], columns, predictions.row(i));
   }
 }
 
@@ -159,7 +157,7 @@ void Predictor::second(const Block& block, std::size_t known, Strided<const floa
       }
     }
   } else {
-    gemm_kernels().multiply(
+    products_.multiply(
         {block.rows(), columns, pairs, row_pivots_, model_.columns.order.size() * 2, columns},
         row_weights_.data() + block.top * row_pivots_, remainders_.data() + block.left * 2, sums,
         false);
@@ -175,9 +173,9 @@ void Predictor::learn_values(const Block& block, Strided<const float> values) {
   const std::size_t right = std::min(block.right, model_.columns.pivots);
   if (block.left >= right) return;
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().codes(values.row(i), column_reciprocals_.data() + block.left,
-                        row_reciprocals_[block.top + i], right - block.left,
-                        values_.data() + (block.top + i) * column_pivots_ + block.left);
+    rows_.codes(values.row(i), column_reciprocals_.data() + block.left,
+                row_reciprocals_[block.top + i], right - block.left,
+                values_.data() + (block.top + i) * column_pivots_ + block.left);
   }
 }
 

@@ -6,7 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "predict/gemm.h"
 #include "predict/model.h"
+#include "predict/row_kernels.h"
 
 namespace lmgc::predict {
 
@@ -67,6 +69,8 @@ class Predictor {
 
  private:
   const Model& model_;
+  const RowKernels& rows_ = row_kernels();
+  const GemmKernels& products_ = gemm_kernels();
   std::vector<float> row_units_, row_reciprocals_;        // of values
   std::vector<float> column_units_, column_reciprocals_;  // with weights' shift; without
   std::vector<float> remainder_row_units_, remainder_row_reciprocals_;

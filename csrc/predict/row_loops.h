@@ -127,6 +127,7 @@ static inline PackedCode code_in_row(std::uint32_t word, const Place& place,
   const std::uint32_t bits = cell == 0 ? bits_at_zero : bits_inside;
 
   const std::int32_t least_field = at_least(grid.lowest + grid.mantissa_bits + 127, 1);
+  const std::int32_t most = at_most(kMaxDown + 1 + grid.mantissa_bits, 32);
   const std::int32_t rooms =  // negative if one is exceeded
       symbol | (2 * kLinear - symbol) | (32 - count) | (kMaxDown - down) | (field - least_field);
   const std::int32_t code = (rooms < 0 ? kRare : count) << 24 | (symbol & 255);
