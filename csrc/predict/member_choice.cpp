@@ -139,7 +139,7 @@ Member choose_member(std::span<const std::uint16_t> cells) {
       best.width = static_cast<std::uint8_t>(width);
     }
   }
-  return {static_cast<std::uint8_t>(shape), static_cast<std::uint8_t>(width), choose_zeros(census)};
+  return best;
 }
 
 }  // namespace lmgc::predict

@@ -129,7 +129,7 @@ static inline PackedCode code_in_row(std::uint32_t word, const Place& place,
   const std::int32_t least_field = at_least(grid.lowest + grid.mantissa_bits + 127, 1);
   const std::int32_t most = at_most(kMaxDown + 1 + grid.mantissa_bits, 32);
   const std::int32_t rooms =  // negative if one is exceeded
-      symbol | (2 * kLinear - symbol) | (32 - count) | (kMaxDown - down) | (field - least_field);
+      symbol | (2 * kLinear - symbol) | (most - count) | (field - least_field);
   const std::int32_t code = (rooms < 0 ? kRare : count) << 24 | (symbol & 255);
   const bool zero = word == 0;
   return {static_cast<std::uint32_t>((zero ? kZeroSymbol : code) | place.context << 8),
