@@ -19,8 +19,8 @@ class Representation {
 
   [[nodiscard]] virtual Preset preset() const = 0;
 
-  /// Body of `values` (whole little-endian elements of `dtype`, not empty). `parameters`: those in
-  /// it, adding up to all of them.
+  /// Body of `values` (whole little-endian elements of `dtype`, aligned, not empty). `parameters`:
+  /// those in it, adding up to all of them.
   [[nodiscard]] virtual std::vector<std::byte> encode(
       serialize::DType dtype, std::span<const std::byte> values,
       std::span<const Parameter> parameters) const = 0;
@@ -30,8 +30,8 @@ class Representation {
   [[nodiscard]] virtual std::uint64_t capacity_bytes(serialize::DType dtype,
                                                      std::span<const std::byte> body) const = 0;
 
-  /// Fills `values` from `body`. `parameters`: as encoded, if their history was used. Throws
-  /// PayloadError; any bytes end in values or in that error.
+  /// Fills `values`, aligned, from `body`. `parameters`: as encoded, if their history was used.
+  /// Throws PayloadError; any bytes end in values or in that error.
   virtual void decode(serialize::DType dtype, std::span<const std::byte> body,
                       std::span<const Parameter> parameters, std::span<std::byte> values) const = 0;
 };

@@ -12,8 +12,8 @@
 /// Codes one tile: its prediction, scales, symbols and raw bits (docs/format.md, `tile`).
 namespace lmgc::codec {
 
-/// Code of a tile of `values` (elements of a float dtype, at their places in the parameter).
-/// `model`: what history says about it, or null. Empty if all values are +0.0.
+/// Code of a tile of `values` (aligned elements of a float dtype, at their places in the
+/// parameter). `model`: what history says about it, or null. Empty if all values are +0.0.
 [[nodiscard]] std::vector<std::byte> encode_tile(serialize::DType dtype, const std::byte* values,
                                                  const predict::Tile& tile,
                                                  const predict::Model* model);

@@ -104,7 +104,8 @@ std::vector<std::byte> with_checksum(std::span<const std::byte> hashed) {
 void round_trip(const Representation& representation, DType dtype,
                 std::span<const std::byte> bytes) {
   const std::size_t size = lmgc::serialize::traits(dtype).bytes;
-  const auto values = bytes.first(bytes.size() / size * size);
+  const std::vector<std::byte> values(  // aligned, as elements of tensors are
+      bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(bytes.size() / size * size));
   if (values.empty()) return;
   const auto count = static_cast<std::int64_t>(values.size() / size);
   const std::int64_t rows = count / 3 / 20;
