@@ -2,6 +2,8 @@
 TORCH ?= 2.11.0
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
+# Gradients to measure on; they take an hour to record, once.
+SEQUENCES ?= build/sequences
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -44,6 +46,9 @@ golden: $(BUILT)
 bench: $(BUILT)
 	$(BIN)/python benchmarks/paper.py
 	$(BIN)/python benchmarks/fidelity.py
+	$(BIN)/python benchmarks/sequences.py $(SEQUENCES)
+	$(BIN)/python benchmarks/rates.py $(SEQUENCES)
+	$(BIN)/python benchmarks/speed.py $(SEQUENCES)
 
 clean:
 	rm -rf build lmgc_torch/*.so *.egg-info

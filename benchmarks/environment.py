@@ -30,12 +30,19 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def commit() -> str:
-    """Short hash of the checked-out commit, with "+" if files differ from it; else "unknown"."""
+EVERYTHING = (":/", ":(top,exclude)benchmarks/results")
+PACKAGE = (":/csrc", ":/lmgc_torch", ":/CMakeLists.txt", ":/setup.py")
+
+
+def commit(paths: Iterable[str] = EVERYTHING) -> str:
+    """Short hash of the last commit of `paths`, with "+" if they differ from it; else "unknown"."""
     here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--exclude=*", "--dirty=+"]
+    git = ("git", "-C", str(here))
+    last = [*git, "log", "-1", "--format=%h", "--", *paths]
+    changed = [*git, "diff", "--quiet", "HEAD", "--", *paths]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        name = subprocess.run(last, capture_output=True, text=True, check=True).stdout.strip()
+        return name + "+" * subprocess.run(changed, capture_output=True).returncode
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

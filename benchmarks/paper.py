@@ -116,11 +116,11 @@ class Cell:
 
 
 def cells(recordings: list[Recording], values: int) -> Iterator[Cell]:
-    planes = as_peer("planes", lmgc_torch.Codec(preset="planes"))
+    fast = as_peer("fast", lmgc_torch.Codec(preset="fast"))
     models = [(s, as_peer(s.title, s.codec())) for s in SERIALIZATIONS]
     for recording in recordings:
         sample, whole = recording.sample(values), recording.gradients.reshape(-1)
-        for peer in (*PAPER_PEERS, SHUFFLED_LZMA, planes):
+        for peer in (*PAPER_PEERS, SHUFFLED_LZMA, fast):
             yield Cell(recording, SAMPLE, sample, peer, 1.0)
             yield Cell(recording, WHOLE, whole, peer, 1.0)
         for serialization, peer in models:

@@ -9,23 +9,27 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import fpzip
 import numpy as np
+import numpy.typing as npt
 import soundfile
 from PIL import Image
 
 from gradients import Floats
 
+Array = npt.NDArray[Any]  # [n]: float32, or uint16 with the bits of bfloat16
+
 
 @dataclass(frozen=True)
 class Peer:
-    """A codec in a comparison: `decode(encode(values))` has the bits of `values`, float32 [n]."""
+    """A codec in a comparison: `decode(encode(values))` has the bits of `values`."""
 
     name: str
     version: str
-    encode: Callable[[Floats], bytes]
-    decode: Callable[[bytes], Floats]
+    encode: Callable[[Array], bytes]
+    decode: Callable[[bytes], Array]
 
 
 def floats(raw: bytes) -> Floats:
@@ -61,22 +65,6 @@ def flac_decode(payload: bytes) -> Floats:
         return floats(sound.read(dtype="int16").tobytes())
 
 
-def gzip_encode(values: Floats) -> bytes:
-    return zlib.compress(values.tobytes(), 9)
-
-
-def gzip_decode(payload: bytes) -> Floats:
-    return floats(zlib.decompress(payload))
-
-
-def lzma_encode(values: Floats) -> bytes:
-    return lzma.compress(values.tobytes(), preset=9)
-
-
-def lzma_decode(payload: bytes) -> Floats:
-    return floats(lzma.decompress(payload))
-
-
 def fpzip_encode(values: Floats) -> bytes:
     return bytes(fpzip.compress(values, precision=0))
 
@@ -85,23 +73,59 @@ def fpzip_decode(payload: bytes) -> Floats:
     return np.asarray(fpzip.decompress(payload), np.float32).reshape(-1)
 
 
-def shuffled_encode(values: Floats) -> bytes:
-    """LZMA of all first bytes, then all second bytes, and so on."""
-    planes = np.frombuffer(values.tobytes(), np.uint8).reshape(-1, 4).T
-    return lzma.compress(planes.tobytes(), preset=9)
+def of_bytes(
+    name: str,
+    version: str,
+    compress: Callable[[bytes], bytes],
+    decompress: Callable[[bytes], bytes],
+    dtype: npt.DTypeLike = np.float32,
+) -> Peer:
+    """A codec that sees bytes, not numbers."""
+
+    def encode(values: Array) -> bytes:
+        return compress(values.tobytes())
+
+    def decode(payload: bytes) -> Array:
+        return np.frombuffer(decompress(payload), dtype)
+
+    return Peer(name, version, encode, decode)
 
 
-def shuffled_decode(payload: bytes) -> Floats:
-    planes = np.frombuffer(lzma.decompress(payload), np.uint8).reshape(4, -1)
-    return floats(planes.T.tobytes())
+def gzip_compress(raw: bytes) -> bytes:
+    return zlib.compress(raw, 9)
 
 
+def lzma_compress(raw: bytes) -> bytes:
+    return lzma.compress(raw, preset=9)
+
+
+def of_shuffled_bytes(
+    name: str,
+    version: str,
+    compress: Callable[[bytes], bytes],
+    decompress: Callable[[bytes], bytes],
+    dtype: npt.DTypeLike = np.float32,
+) -> Peer:
+    """The same for all first bytes, then all second bytes, and so on."""
+    width = np.dtype(dtype).itemsize
+
+    def shuffle(raw: bytes) -> bytes:
+        return compress(np.frombuffer(raw, np.uint8).reshape(-1, width).T.tobytes())
+
+    def restore(payload: bytes) -> bytes:
+        return np.frombuffer(decompress(payload), np.uint8).reshape(width, -1).T.tobytes()
+
+    return of_bytes(name, version, shuffle, restore, dtype)
+
+
+ZLIB = f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
+LIBLZMA = "liblzma of Python"
 PAPER_PEERS = (
     Peer("PNG", f"pillow {metadata.version('pillow')}", png_encode, png_decode),
     Peer("FLAC", f"libsndfile {soundfile.__libsndfile_version__}", flac_encode, flac_decode),
-    Peer("GZIP", f"zlib {zlib.ZLIB_RUNTIME_VERSION}", gzip_encode, gzip_decode),
-    Peer("LZMA", "liblzma of Python", lzma_encode, lzma_decode),
+    of_bytes("GZIP", ZLIB, gzip_compress, zlib.decompress),
+    of_bytes("LZMA", LIBLZMA, lzma_compress, lzma.decompress),
     Peer("FPZIP", f"fpzip {metadata.version('fpzip')}", fpzip_encode, fpzip_decode),
 )
 # Not in the paper, but what one would try first on floats.
-SHUFFLED_LZMA = Peer("LZMA, bytes shuffled", "liblzma of Python", shuffled_encode, shuffled_decode)
+SHUFFLED_LZMA = of_shuffled_bytes("LZMA, bytes shuffled", LIBLZMA, lzma_compress, lzma.decompress)

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-COLORS = {"LM-GC": "tab:orange", "planes": "tab:green"}
+COLORS = {"LM-GC": "tab:orange", "fast": "tab:green"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def names(results: list[Result]) -> tuple[list[str], list[str]]:
     return list(nets), list(codecs)
 
 
-def show(results: list[Result], title: str, console: Console) -> None:
+def show(results: list[Result], title: str, console: Console, *, speeds: bool = True) -> None:
     """A row a codec, a column a net; the lowest rate of each net is bold."""
     nets, codecs = names(results)
     rates = {(r.codec, r.net): r.rate for r in results}
@@ -47,23 +47,36 @@ def show(results: list[Result], title: str, console: Console) -> None:
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=0)
     table.add_column("codec", no_wrap=True)
     for net in nets:
-        table.add_column(net, justify="right")
-    table.add_column("mean", justify="right")
-    table.add_column("encode kB/s", justify="right")
-    table.add_column("decode kB/s", justify="right")
+        table.add_column(net.replace("_", "\n"), justify="right")
+    for column in ("mean", "encode kB/s", "decode kB/s")[: 3 if speeds else 1]:
+        table.add_column(column, justify="right")
     for codec in codecs:
         row = [rates[codec, net] for net in nets]
         bold = [rate == lowest[net] for net, rate in zip(nets, row, strict=True)]
         own = [r for r in results if r.codec == codec]
         raw_kb = sum(r.raw_bytes for r in own) / 1e3
-        table.add_row(
+        cells = [
             codec,
             *(f"[bold]{r:.3f}[/]" if b else f"{r:.3f}" for r, b in zip(row, bold, strict=True)),
             f"{sum(row) / len(row):.3f}",
             speed(raw_kb, sum(r.encode_s for r in own)),
             speed(raw_kb, sum(r.decode_s for r in own)),
-        )
+        ]
+        table.add_row(*cells[: len(table.columns)])
     console.print(table)
+
+
+def markdown(results: list[Result], title: str) -> str:
+    """The rates as a table of markdown: a row a codec, a column a net, and the mean."""
+    nets, codecs = names(results)
+    rates = {(r.codec, r.net): r.rate for r in results}
+    versions = {r.codec: r.version for r in results}
+    lines = [f"| {title} | {' | '.join(nets)} | mean | version |", "|---" * (len(nets) + 3) + "|"]
+    for codec in codecs:
+        row = [rates[codec, net] for net in nets]
+        shown = " | ".join(f"{rate:.4f}" for rate in (*row, sum(row) / len(row)))
+        lines.append(f"| {codec} | {shown} | {versions[codec]} |")
+    return "\n".join(lines) + "\n"
 
 
 def speed(raw_kb: float, seconds: float) -> str:

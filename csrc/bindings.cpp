@@ -2,12 +2,14 @@
 #include "coder/bind.h"
 #include "hook/bind.h"
 #include "model/bind.h"
-#include "predict/bind_gemm.h"
+#include "predict/bind_kernels.h"
+#include "predict/bind_history.h"
 
 PYBIND11_MODULE(_C, module) {
   lmgc::model::bind(module);
   lmgc::coder::bind(module);
-  lmgc::predict::bind_gemm(module);
+  lmgc::predict::bind_kernels(module);
+  lmgc::predict::bind_history(module);
   lmgc::codec::bind(module);
   lmgc::hook::bind(module);
 }

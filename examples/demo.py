@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,8 +35,19 @@ from lmgc_torch import Counters
 
 WORLD_SIZE = 2
 BATCH = 32
+PAST = 10  # steps that the plot of layers looks back
 RESULTS = Path("demo-results")
-COLUMNS = "step", "loss", "raw bytes", "sent bytes", "rate", "encode s", "wire s", "decode s"
+COLUMNS = (
+    "step",
+    "loss",
+    "raw bytes",
+    "sent bytes",
+    "rate",
+    "encode s",
+    "wire s",
+    "decode s",
+    "learn s",
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ def train(rank: int, run: Run) -> None:
     handle = lmgc_torch.register(model, preset=run.preset) if run.preset else None
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
+    averages: deque[list[Tensor]] = deque(maxlen=PAST + 1)
     images, labels = digits()
     drawing = torch.Generator().manual_seed(rank)  # other images on each rank
     with StepTable(run, visible=rank == 0 and handle is not None) as table:
@@ -67,11 +80,15 @@ def train(rank: int, run: Run) -> None:
             optimizer.zero_grad()
             loss = F.cross_entropy(model(images[batch]), labels[batch])
             loss.backward()  # type: ignore[no-untyped-call]  # here gradients travel
+            averages.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
             optimizer.step()
             if handle is not None:
                 table.add(loss.item(), handle.stats(reset=True).total)
 
-    left = {name: (p.detach(), p.grad) for name, p in model.module.named_parameters()}
+    left = {
+        name: (p.detach(), [step[i] for step in averages])
+        for i, (name, p) in enumerate(model.module.named_parameters())
+    }
     torch.save(left, f"{run.folder}/{run.preset}.{rank}.pt")
     dist.destroy_process_group()
 
@@ -134,13 +151,13 @@ class StepTable:
 
 
 def cells(c: Counters) -> list[str]:
-    seconds = (c.encode_seconds, c.wire_seconds, c.decode_seconds)
+    seconds = (c.encode_seconds, c.wire_seconds, c.decode_seconds, c.observe_seconds)
     bytes_and_rate = [f"{c.raw_bytes:,}", f"{c.sent_bytes:,}", f"{c.rate:.3f}"]
     return [*bytes_and_rate, *(f"{s:.3f}" for s in seconds)]
 
 
-def launch(run: Run) -> list[dict[str, tuple[Tensor, Tensor]]]:
-    """For each rank, name of parameter -> (its value after training, its last gradient)."""
+def launch(run: Run) -> list[dict[str, tuple[Tensor, list[Tensor]]]]:
+    """For each rank, name of parameter -> (its value after training, its last gradients)."""
     spawn(train, (run,), nprocs=WORLD_SIZE)  # type: ignore[no-untyped-call]
     return [torch.load(f"{run.folder}/{run.preset}.{rank}.pt") for rank in range(WORLD_SIZE)]
 
@@ -149,13 +166,14 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
     return torch.equal(a.flatten().view(torch.uint8), b.flatten().view(torch.uint8))
 
 
-def draw_layers(preset: str, gradients: dict[str, Tensor]) -> Path:
-    """Plots the rate of each parameter's gradient, compressed alone."""
-    codec = lmgc_torch.Codec(preset=preset)
-    rates = {
-        f"{name}\n{gradient.numel():,} values": codec.encode(gradient).numel() / gradient.nbytes
-        for name, gradient in gradients.items()
-    }
+def draw_layers(preset: str, gradients: dict[str, list[Tensor]]) -> Path:
+    """Plots the rate of each parameter's last gradient, compressed alone after those before it."""
+    rates = {}
+    for name, (*past, last) in gradients.items():
+        codec = lmgc_torch.Codec(preset, shapes=[last.shape])
+        for average in past:
+            codec.observe(average)
+        rates[f"{name}\n{last.numel():,} values"] = codec.encode(last).numel() / last.nbytes
     figure = Figure(figsize=(8, 0.5 * len(rates) + 1.5), layout="constrained")
     axes = figure.subplots()
     axes.bar_label(axes.barh(list(rates), list(rates.values())), fmt="%.3f", padding=3)
@@ -184,9 +202,9 @@ def compare(run: Run, console: Console) -> bool:
     )
     verdict = "[green]equal bit for bit[/]" if equal else "[red]NOT equal[/]"
     console.print(f"After {run.steps} steps, parameters of both ranks and of plain DDP: {verdict}.")
-    gradients = {name: grad for name, (_, grad) in hooked[0].items()}
-    zeros = sum(int((g == 0).sum()) for g in gradients.values())
-    share = zeros / sum(g.numel() for g in gradients.values())
+    gradients = {name: grads for name, (_, grads) in hooked[0].items()}
+    zeros = sum(int((last == 0).sum()) for *_, last in gradients.values())
+    share = zeros / sum(last.numel() for *_, last in gradients.values())
     console.print(f"{share:.0%} of the last gradient's values are exact zeros, from units at rest.")
     with console.status("Rates of each layer"):
         path = draw_layers(str(run.preset), gradients)
@@ -207,7 +225,7 @@ def model_is_here(console: Console) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=40, help="steps under preset planes")
+    parser.add_argument("--steps", type=int, default=40, help="steps under preset balanced")
     parser.add_argument("--paper-steps", type=int, default=2, help="steps under preset paper")
     options = parser.parse_args()
 
@@ -217,7 +235,7 @@ def main() -> int:
         if options.paper_steps and model_is_here(console):
             equal &= compare(Run(tiny_net, options.paper_steps, "paper", folder), console)
     with tempfile.TemporaryDirectory() as folder:
-        equal &= compare(Run(small_net, options.steps, "planes", folder), console)
+        equal &= compare(Run(small_net, options.steps, "balanced", folder), console)
     return 0 if equal else 1
 
 

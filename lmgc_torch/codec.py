@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lmgc_torch import _C
-from lmgc_torch.history import histories_state, load_histories, make_history
+from lmgc_torch.history import histories_state, load_histories, make_histories
 
 PRESETS = ("fast", "balanced", "max", "paper")
 SERIALIZATIONS = tuple(_C.SERIALIZATIONS)
@@ -70,7 +70,7 @@ class Codec:
         window: int = 2048,
     ) -> None:
         self.options = CodecOptions(preset, serialization, bytes_per_group, byte_order, window)
-        self._histories = [make_history(preset, shape) for shape in shapes or ()]
+        self._histories = make_histories(preset, shapes or ())
         self._parameters = [
             _C.Parameter(shape, history)
             for shape, history in zip(shapes or (), self._histories, strict=True)
@@ -89,7 +89,7 @@ class Codec:
                 window,
             )
         else:
-            self._codec = _C.Codec.structure()
+            self._codec = _C.Codec.structure(own_rows=preset == "max")
 
     def encode(self, gradient: torch.Tensor, *, raw_fallback: bool = True) -> torch.Tensor:
         """Payload of a dense float or integer tensor: 1-D uint8, on the tensor's device.

@@ -9,21 +9,22 @@ import torch
 
 from lmgc_torch import _C
 
-# Pivots at most, and the first blocks that are coded: the later ones double, or not.
-_OPTIONS = {
-    "fast": (128, "doubling"),
-    "balanced": (512, "sixteens"),
-    "max": (512, "singles"),
-}
+# Pivots at most, and how they are coded: in blocks that double, of 16, or one by one.
+_OPTIONS = {"fast": (128, 0), "balanced": (512, 1), "max": (512, 2)}
 _FEWEST_VALUES = 4096  # smaller parameters are not worth a history
 
 
-def make_history(preset: str, shape: Sequence[int]) -> _C.History | None:
-    """A new history for a parameter, or None where there is nothing to learn."""
+def make_histories(preset: str, shapes: Sequence[Sequence[int]]) -> list[_C.History | None]:
+    """A new history for each parameter, or None where there is nothing to learn."""
+    return [_make(preset, shape, index) for index, shape in enumerate(shapes)]
+
+
+def _make(preset: str, shape: Sequence[int], index: int) -> _C.History | None:
     wide = sum(size > 1 for size in shape) > 1
     if preset not in _OPTIONS or not wide or math.prod(shape) < _FEWEST_VALUES:
         return None
-    return _C.History(shape, *_OPTIONS[preset])
+    max_pivots, blocks = _OPTIONS[preset]
+    return _C.History(shape, max_pivots, blocks, phase=index)  # parameters learn in turns
 
 
 def histories_state(histories: Sequence[_C.History | None]) -> list[torch.Tensor | None]:
@@ -50,9 +51,7 @@ def load_histories(
         raise
 
 
-def _restore(
-    histories: Sequence[_C.History | None], state: Sequence[torch.Tensor | None]
-) -> None:
+def _restore(histories: Sequence[_C.History | None], state: Sequence[torch.Tensor | None]) -> None:
     for history, saved in zip(histories, state, strict=True):
         if history is not None and saved is not None:
             history.restore(saved.numpy().tobytes())

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lmgc_torch import _C
 from lmgc_torch.codec import Codec
 from lmgc_torch.handshake import shake_hands
-from lmgc_torch.history import histories_state, load_histories, make_history
+from lmgc_torch.history import histories_state, load_histories, make_histories
 from lmgc_torch.version import __version__
 
 __all__ = ["Counters", "Handle", "Stats", "register"]
@@ -74,7 +74,6 @@ class Handle:
             for index, counters in self._hook.stats(reset).items()
         }
         return Stats(total=sum(buckets.values(), Counters()), buckets=buckets)
-
 
     def state_dict(self) -> dict[str, Any]:
         """What all ranks learned from past steps, for a checkpoint: equal on every rank."""
@@ -140,7 +139,8 @@ def register(
     assert codec is not None
     own_group = _own_group(group, token, timeout) if len(ranks) > 1 else group
     parameters = _parameters(ddp)
-    histories = {name: make_history(preset, p.shape) for name, p in parameters}
+    made = make_histories(preset, [p.shape for _, p in parameters])
+    histories = {name: history for (name, _), history in zip(parameters, made, strict=True)}
     hook = _C.register_hook(
         ddp.reducer,
         group,

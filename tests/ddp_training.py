@@ -71,6 +71,18 @@ class Special(nn.Module):
         return self.weight
 
 
+class Wide(nn.Module):
+    """With parameters that have history."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(WIDTH, 90), nn.Tanh(), nn.Linear(90, 70), nn.Tanh())
+        self.head = nn.Linear(70, 3)
+
+    def forward(self, x: torch.Tensor, turn: int) -> torch.Tensor:
+        return self.head(self.layers(x))
+
+
 class Hollow(nn.Module):
     """With a parameter of no values in a bucket of its own."""
 
@@ -89,6 +101,7 @@ class Case:
     ddp: dict[str, Any] = field(default_factory=dict)
     accumulate: int = 1
     uneven: bool = False
+    preset: str = "fast"
 
 
 CASES = {
@@ -108,6 +121,8 @@ CASES = {
     ),
     "mixed": Case(net=Mixed),
     "special": Case(net=Special),
+    "balanced": Case(net=Wide, preset="balanced"),
+    "max": Case(net=Wide, preset="max", ddp={"bucket_cap_mb": 0.002}),
     "empty": Case(net=Hollow, ddp={"bucket_cap_mb": 0.00001}),
 }
 
@@ -126,7 +141,7 @@ def train(
     """Bits of every gradient after every step and of all parameters at the end."""
     torch.manual_seed(0)
     ddp = DistributedDataParallel(case.net(), process_group=group, **case.ddp)
-    handle = lmgc_torch.register(ddp) if hooked else None
+    handle = lmgc_torch.register(ddp, case.preset) if hooked else None
     optimizer = torch.optim.SGD(ddp.parameters(), lr=0.05, momentum=0.9)
     rank = dist.get_rank()
     trace: list[torch.Tensor | None] = []

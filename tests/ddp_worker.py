@@ -19,7 +19,19 @@ from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
 from ddp_hostile import register_hostile
-from ddp_training import CASES, WIDTH, Branches, Case, Mixed, Special, bits, data, same, train
+from ddp_training import (
+    CASES,
+    WIDTH,
+    Branches,
+    Case,
+    Mixed,
+    Special,
+    Wide,
+    bits,
+    data,
+    same,
+    train,
+)
 
 TIMEOUT_SECONDS = 15
 Report = dict[str, Any]
@@ -70,13 +82,45 @@ def groups(rank: int) -> Report:
     report["halves"] = same(expected, trained)
     if rank < 3:
         report["rank_order"] = in_rank_order(rank, three)
-        trained, _ = train(Case(net=Mixed), three, hooked=True)
-        numbers = torch.cat([tensor.flatten() for tensor in trained if tensor is not None])
-        everywhere = [torch.empty_like(numbers) for _ in range(3)]
-        dist.all_gather(everywhere, numbers, group=three)
-        report["identical"] = all(torch.equal(numbers, other) for other in everywhere)
+        report["identical"] = identical(Case(net=Mixed), three)
+        report["identical_with_history"] = identical(Case(net=Wide), three, steps=100)
+        report["checkpoint"] = goes_on_from_a_checkpoint(rank, three)
     report["denormals"] = averages_agree_when_one_rank_flushes_denormals(rank)
     report["errors"] = registration_errors(rank)
+    return report
+
+
+def identical(case: Case, group: dist.ProcessGroup, **options: int) -> bool:
+    trained, _ = train(case, group, hooked=True, **options)
+    numbers = torch.cat([tensor.flatten() for tensor in trained if tensor is not None])
+    everywhere = [torch.empty_like(numbers) for _ in range(group.size())]
+    dist.all_gather(everywhere, numbers, group=group)
+    return all(torch.equal(numbers, other) for other in everywhere)
+
+
+def goes_on_from_a_checkpoint(rank: int, group: dist.ProcessGroup) -> Report:
+    """Payload bytes of a step after a checkpoint with and without its history; what a rank that
+    alone forgot its history raises on all."""
+    torch.manual_seed(0)
+    ddp = wrapped(Wide(), process_group=group)
+    handle = lmgc_torch.register(ddp)
+    report: Report = {}
+    for turn in range(5):
+        step(ddp, data(rank, turn), turn)
+    state = handle.state_dict()
+    sizes = {}
+    for name, history in (("with", state), ("without", None)):
+        resumed = wrapped(Wide(), process_group=group)
+        resumed.module.load_state_dict(ddp.module.state_dict())
+        handle = lmgc_torch.register(resumed)
+        if history is not None:
+            handle.load_state_dict(history)
+        step(resumed, data(rank, 9), 9)
+        sizes[name] = handle.stats().total.payload_bytes
+    report["sizes"] = sizes
+    if rank == 1:
+        handle.load_state_dict(state)
+    report["error"] = error_of(lambda: step(resumed, data(rank, 10), 10))
     return report
 
 
@@ -115,7 +159,7 @@ def registration_errors(rank: int) -> Report:
     def attempt(name: str, ddp: DistributedDataParallel, *arguments: str, **options: Any) -> None:
         report[name] = error_of(lambda: lmgc_torch.register(ddp, *arguments, **options))
 
-    attempt("preset", wrapped(), "nonsense" if some else "planes")
+    attempt("preset", wrapped(), "nonsense" if some else "fast")
     attempt("option", wrapped(), bytes_per_group=2 if some else 4)
     lmgc_torch.hook.__version__ = "9.9" if some else lmgc_torch.__version__
     attempt("version", wrapped())

@@ -3,55 +3,74 @@
 Changed bytes mean a new format version (docs/format.md).
 """
 
-import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import lmgc_torch
 
 FOLDER = Path(__file__).parent / "golden"
-PLANES = ("float32", "float16", "bfloat16", "float64", "uint8", "int32", "int64")
+Case = dict[str, Any]
 
 
-def golden_tensor(case: dict[str, object]) -> torch.Tensor:
-    """Values [count] that any machine makes alike: integer arithmetic, then exact conversions.
+def _cases() -> dict[str, Case]:
+    cases: dict[str, Case] = {}
+    for dtype in ("float32", "float16", "bfloat16", "float64", "uint8", "int32", "int64"):
+        cases[f"fast-{dtype}"] = {"dtype": dtype, "shape": [777]}
+    for preset in ("fast", "balanced", "max"):
+        for dtype in ("float32", "bfloat16"):
+            cases[f"{preset}-history-{dtype}"] = {"dtype": dtype, "shape": [72, 65], "observed": 3}
+    for name, options in (
+        ("paper-hex-space", {}),
+        ("paper-iso8859", {"serialization": "iso8859", "byte_order": "little"}),
+        ("paper-hex-0x-windows", {"serialization": "hex-0x", "bytes_per_group": 2, "window": 400}),
+    ):
+        cases[name] = {"dtype": "bfloat16", "shape": [96], "period": 5, "options": options}
+    return cases
 
-    They repeat after `period` values.
+
+CASES = _cases()
+
+
+def golden_tensor(case: Case, seed: int = 12345) -> torch.Tensor:
+    """Values that any machine makes alike: integer arithmetic, then exact conversions.
+
+    They repeat after `period` values; those of a matrix depend on others of their row and column.
     """
-    state, values = 12345, []
-    count = int(str(case["count"]))
-    for i in range(count):
+    state, values = seed, []
+    rows, columns = case["shape"] if len(case["shape"]) == 2 else (1, case["shape"][0])
+    for i in range(rows * columns):
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-        values.append(((state >> 40) - 2**23) * 2.0 ** -(20 + i % 9))
-    period = int(str(case["period"]))
-    values = [values[i % period] for i in range(count)]
-    dtype: torch.dtype = getattr(torch, str(case["dtype"]))
+        noise = (state >> 40) - 2**23
+        if rows > 1:
+            noise += ((i // columns * 5) % 7 - 3) * ((i % columns * 3) % 5 - 2) * 2**22
+        values.append(noise * 2.0 ** -(20 + i % columns % 9))
+    period = case.get("period", len(values))
+    values = [values[i % period] for i in range(len(values))]
+    dtype: torch.dtype = getattr(torch, case["dtype"])
     tensor = torch.tensor(values, dtype=torch.float64)
     if dtype.is_floating_point:
         return tensor.to(dtype)
     return (tensor * 16).to(torch.int64).to(dtype)
 
 
+def golden_codec(name: str, case: Case) -> lmgc_torch.Codec:
+    """The codec that wrote a case."""
+    codec = lmgc_torch.Codec(name.split("-")[0], shapes=[case["shape"]], **case.get("options", {}))
+    for step in range(case.get("observed", 0)):
+        codec.observe(golden_tensor(case, seed=step))
+    return codec
+
+
 def write_missing() -> None:
-    """Writes the payloads that do not exist yet, and the list of all."""
-    listing = FOLDER / "payloads.json"
-    cases = json.loads(listing.read_text()) if listing.exists() else {}
-    for dtype in PLANES:
-        cases.setdefault(f"planes-{dtype}", {"dtype": dtype, "count": 777, "period": 777})
-    for name, options in (
-        ("paper-hex-space", {}),
-        ("paper-iso8859", {"serialization": "iso8859", "byte_order": "little"}),
-        ("paper-hex-0x-windows", {"serialization": "hex-0x", "bytes_per_group": 2, "window": 400}),
-    ):
-        cases[name] = {"dtype": "bfloat16", "count": 96, "period": 5, "options": options}
-    for name, case in cases.items():
+    """Writes the payloads that do not exist yet."""
+    for name, case in CASES.items():
         path = FOLDER / f"{name}.bin"
         if not path.exists():
-            codec = lmgc_torch.Codec(name.split("-")[0], **case.get("options", {}))
-            path.write_bytes(codec.encode(golden_tensor(case)).numpy().tobytes())
+            payload = golden_codec(name, case).encode(golden_tensor(case))
+            path.write_bytes(payload.numpy().tobytes())
             print(f"wrote {path.name}")
-    listing.write_text(json.dumps(cases, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,16 @@ def test_two_groups_at_once_equal_plain_ddp(grouped: Reports) -> None:
 
 def test_three_ranks_sum_in_rank_order_and_end_with_the_same_bits(grouped: Reports) -> None:
     assert all(report["rank_order"] and report["identical"] for report in grouped[:3])
+    assert all(report["identical_with_history"] for report in grouped[:3])
+
+
+def test_history_goes_on_from_a_checkpoint(grouped: Reports) -> None:
+    for rank, report in enumerate(grouped[:3]):
+        sizes = report["checkpoint"]["sizes"]
+        assert sizes["with"] < 0.97 * sizes["without"]
+        error = report["checkpoint"]["error"]
+        assert "cannot decode the payload of rank" in error, (rank, error)
+        assert "history" in error
 
 
 def test_averages_agree_when_one_rank_flushes_denormals(grouped: Reports) -> None:
@@ -162,7 +172,7 @@ def test_one_rank_warns_and_passes_gradients_on() -> None:
 def test_only_one_hook_fits_a_module() -> None:
     ddp = DistributedDataParallel(nn.Linear(4, 2))
     lmgc_torch.register(ddp)
-    with pytest.raises(RuntimeError, match=r"hook already \(lmgc_torch\[planes\]\)"):
+    with pytest.raises(RuntimeError, match=r"hook already \(lmgc_torch\[fast\]\)"):
         lmgc_torch.register(ddp)
     ddp = DistributedDataParallel(nn.Linear(4, 2))
     ddp.register_comm_hook(None, lambda state, bucket: torch.futures.Future())

@@ -62,7 +62,10 @@ void bind(py::module_& module) {
   py::class_<Codec, std::shared_ptr<Codec>>(module, "Codec")
       .def_static(
           "structure",
-          [] { return std::make_shared<Codec>(std::make_shared<StructureRepresentation>()); })
+          [](bool own_rows) {
+            return std::make_shared<Codec>(std::make_shared<StructureRepresentation>(own_rows));
+          },
+          py::arg("own_rows") = false)
       .def_static("paper", &paper, py::arg("model"), py::arg("serialization"),
                   py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"))
       .def(

@@ -10,6 +10,7 @@
 #include "codec/payload_error.h"
 #include "codec/planes_coder.h"
 #include "codec/tile_coder.h"
+#include "codec/tile_sections.h"
 #include "parallel.h"
 #include "predict/history.h"
 #include "predict/tile.h"
@@ -17,6 +18,22 @@
 
 namespace lmgc::codec {
 namespace {
+
+/// The default floating-point environment on this thread, while it lives: the user's may flush
+/// denormals, and ranks must compute alike.
+class DefaultEnvironment {
+ public:
+  DefaultEnvironment() {
+    std::fegetenv(&saved_);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  ~DefaultEnvironment() { std::fesetenv(&saved_); }
+  DefaultEnvironment(const DefaultEnvironment&) = delete;
+  DefaultEnvironment& operator=(const DefaultEnvironment&) = delete;
+
+ private:
+  std::fenv_t saved_;
+};
 
 using Shape = std::vector<std::int64_t>;
 
@@ -39,8 +56,41 @@ struct Piece {
 /// A tile in its tensor.
 struct Job {
   predict::Tile tile;
-  const predict::Model* model;
+  const predict::TileHistory* history;  ///< null: none
+
+  [[nodiscard]] const predict::Model* model() const {
+    return history != nullptr ? history->model().get() : nullptr;
+  }
+  [[nodiscard]] predict::OwnRows own_rows() const {
+    return history != nullptr ? history->own_rows() : predict::OwnRows(tile);
+  }
 };
+
+/// First byte of a tile's code in sections; flags of other codes are below.
+constexpr std::byte kSections{255};
+
+std::vector<std::byte> encode_job(serialize::DType dtype, const std::byte* values, const Job& job,
+                                  bool own_rows) {
+  const DefaultEnvironment environment;
+  std::vector<std::byte> code = encode_tile(dtype, values, job.tile, job.model());
+  if (!own_rows || code.empty() || !predict::has_model(job.tile)) return code;
+  std::vector<std::byte> sections = encode_sections(dtype, values, job.tile, job.own_rows());
+  if (sections.size() + 1 >= code.size()) return code;
+  sections.insert(sections.begin(), kSections);
+  return sections;
+}
+
+void decode_job(serialize::DType dtype, std::span<const std::byte> code, const Job& job,
+                std::byte* values) {
+  const DefaultEnvironment environment;
+  if (code.empty() || code.front() != kSections) {
+    decode_tile(dtype, code, job.tile, job.model(), values);
+  } else if (predict::has_model(job.tile)) {
+    decode_sections(dtype, code.subspan(1), job.tile, job.own_rows(), values);
+  } else {
+    throw PayloadError(PayloadError::Kind::kCorrupt, "a small tile in sections");
+  }
+}
 
 std::vector<Piece> pieces_of(std::span<const Parameter> parameters) {
   std::vector<Piece> pieces;
@@ -69,10 +119,10 @@ std::vector<Job> jobs_of(std::span<const Piece> pieces, bool with_history) {
   for (const Piece& piece : pieces) {
     std::size_t at = 0;
     for (predict::Tile tile : predict::tiles_of(piece.shape())) {
-      const predict::Model* model = nullptr;
-      if (with_history && piece.history != nullptr) model = piece.history->models()[at++].get();
+      const predict::TileHistory* history = nullptr;
+      if (with_history && piece.history != nullptr) history = piece.history->tile_history(at++);
       tile.start += start;
-      jobs.push_back({tile, model});
+      jobs.push_back({tile, history});
     }
     start += piece.values();
   }
@@ -144,22 +194,6 @@ void attach_history(Table& table, std::span<const Parameter> parameters) {
   table.pieces = own;
 }
 
-/// The default floating-point environment on this thread, while it lives: the user's may flush
-/// denormals, and ranks must compute alike.
-class DefaultEnvironment {
- public:
-  DefaultEnvironment() {
-    std::fegetenv(&saved_);
-    std::fesetenv(FE_DFL_ENV);
-  }
-  ~DefaultEnvironment() { std::fesetenv(&saved_); }
-  DefaultEnvironment(const DefaultEnvironment&) = delete;
-  DefaultEnvironment& operator=(const DefaultEnvironment&) = delete;
-
- private:
-  std::fenv_t saved_;
-};
-
 }  // namespace
 
 std::vector<std::byte> StructureRepresentation::encode(
@@ -171,8 +205,7 @@ std::vector<std::byte> StructureRepresentation::encode(
   const std::vector<Job> jobs = jobs_of(pieces, fingerprint != 0);
   std::vector<std::vector<std::byte>> codes(jobs.size());
   parallel_for(jobs.size(), [&](std::size_t i) {
-    const DefaultEnvironment environment;
-    codes[i] = encode_tile(dtype, values.data(), jobs[i].tile, jobs[i].model);
+    codes[i] = encode_job(dtype, values.data(), jobs[i], own_rows_);
   });
   std::size_t size = 16 + 20 * pieces.size() + 10 * jobs.size();
   for (const auto& code : codes) size += code.size();
@@ -217,10 +250,8 @@ void StructureRepresentation::decode(serialize::DType dtype, std::span<const std
   if (!reader.rest().empty()) {
     throw PayloadError(PayloadError::Kind::kCorrupt, "bytes after the last tile");
   }
-  parallel_for(jobs.size(), [&](std::size_t i) {
-    const DefaultEnvironment environment;
-    decode_tile(dtype, codes[i], jobs[i].tile, jobs[i].model, values.data());
-  });
+  parallel_for(jobs.size(),
+               [&](std::size_t i) { decode_job(dtype, codes[i], jobs[i], values.data()); });
 }
 
 }  // namespace lmgc::codec

@@ -8,6 +8,10 @@ namespace lmgc::codec {
 /// coded by tiles, in parallel. Integers go by planes.
 class StructureRepresentation final : public Representation {
  public:
+  /// `own_rows`: encodes tiles in sections that learn from each other too, where that is shorter;
+  /// it takes several times as long.
+  explicit StructureRepresentation(bool own_rows) : own_rows_(own_rows) {}
+
   [[nodiscard]] Preset preset() const override { return Preset::kStructure; }
   [[nodiscard]] std::vector<std::byte> encode(serialize::DType dtype,
                                               std::span<const std::byte> values,
@@ -16,6 +20,9 @@ class StructureRepresentation final : public Representation {
                                              std::span<const std::byte> body) const override;
   void decode(serialize::DType dtype, std::span<const std::byte> body,
               std::span<const Parameter> parameters, std::span<std::byte> values) const override;
+
+ private:
+  bool own_rows_;
 };
 
 }  // namespace lmgc::codec

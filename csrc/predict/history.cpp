@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x5348474C;  // "LGHS"
 constexpr std::uint32_t kStateVersion = 1;
-constexpr std::size_t kLargeSide = 1024;  // tiles with such a side have bounded memory
-constexpr double kWarmDecay = 0.95, kDecay = 0.8;
+constexpr std::size_t kLargeValues = 1 << 19;  // parameters from here on have bounded memory
+constexpr double kDecay = 0.97;                // of a step
 
 }  // namespace
 
@@ -26,12 +26,11 @@ History::History(std::span<const std::int64_t> shape, HistoryOptions options)
                                 " pivots, got " + std::to_string(options.max_pivots) +
                                 ", and a period of at least 1");
   }
+  for (const Tile& tile : tiles_) values_ += tile.rows * tile.columns;
   for (const Tile& tile : tiles_) {
-    values_ += tile.rows * tile.columns;
     std::unique_ptr<TileHistory> history;
     if (has_model(tile)) {
-      const bool bounded = tiles_.size() > 1 || std::max(tile.rows, tile.columns) >= kLargeSide;
-      const PivotCounts pivots = pivot_counts(tile, options.max_pivots, bounded);
+      const PivotCounts pivots = pivot_counts(tile, options.max_pivots, values_ >= kLargeValues);
       history = std::make_unique<TileHistory>(tile, pivots.columns, pivots.rows, options.blocks);
     }
     histories_.push_back(std::move(history));
@@ -49,10 +48,20 @@ void History::observe(std::span<const float> average) {
                                 " values for a parameter of " + std::to_string(values_));
   }
   ++steps_;
-  const double decay = steps_ <= kWarmSteps || options_.period == 1 ? kWarmDecay : kDecay;
-  parallel_for(histories_.size(), [&](std::size_t tile) {
-    if (histories_[tile] && learns(tile)) histories_[tile]->observe(average.data(), decay);
-  });
+  double decay = kDecay;
+  if (steps_ > kWarmSteps) {
+    for (std::size_t i = 1; i < options_.period; ++i) decay *= kDecay;
+  }
+  std::vector<TileHistory*> learning;
+  for (std::size_t tile = 0; tile < tiles_.size(); ++tile) {
+    if (histories_[tile] && learns(tile)) learning.push_back(histories_[tile].get());
+  }
+  const auto learn = [&](std::size_t i) { learning[i]->observe(average.data(), decay); };
+  if (learning.size() == 1) {
+    learn(0);  // no threads to wait for
+  } else if (!learning.empty()) {
+    parallel_for(learning.size(), learn);
+  }
   collect_models();
 }
 

@@ -35,12 +35,17 @@ class History {
   explicit History(std::span<const std::int64_t> shape, HistoryOptions options = {});
 
   /// Learns the next step's average, the parameter's values in order. Throws
-  /// std::invalid_argument if their number is not the shape's.
+  /// std::invalid_argument if their number is not the shape's. Tiles take turns, so threads are
+  /// best used by observing several parameters at once.
   void observe(std::span<const float> average);
 
   [[nodiscard]] std::span<const Tile> tiles() const { return tiles_; }
   /// One for each of tiles(): null before the first step and for small tiles.
   [[nodiscard]] std::span<const std::shared_ptr<const Model>> models() const { return models_; }
+  /// Null where models() are.
+  [[nodiscard]] const TileHistory* tile_history(std::size_t tile) const {
+    return models_[tile] ? histories_[tile].get() : nullptr;
+  }
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
   /// Equal only where models() and all that later steps depend on are.
   [[nodiscard]] std::uint64_t fingerprint() const;

@@ -28,11 +28,17 @@ struct Side {
   std::vector<std::int16_t> exponent;  ///< [n] in coding order: log2 of the elements' size
 };
 
-/// Columns are predicted from values, rows from what the columns' prediction leaves.
+/// Columns are predicted from values, rows from what the columns' prediction leaves. A model may be
+/// of a section: those rows of a tile that follow `known_rows` others in coding order.
 struct Model {
-  Side columns, rows;
+  Side columns;
+  Side rows;  ///< order, shift, exponent, weights of the section alone; edges from 0 to its rows
   /// [columns' n] in their coding order: log2 of the size of what the columns' prediction leaves.
   std::vector<std::int16_t> remainder_exponent;
+  std::size_t known_rows = 0;
+  /// Codes of what the columns' prediction leaves of the known rows, as a Predictor holds them;
+  /// empty: none are known.
+  std::vector<std::int16_t> remainders;
 };
 
 }  // namespace lmgc::predict

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
-/// Floating point with the same bits everywhere: powers of two, roundings and sizes without libm.
-namespace lmgc::predict {
+/// Doubles with the same bits everywhere: powers of two, roundings and sizes without libm.
+namespace lmgc::predict::wide {
 
 /// Exponent of a size of zero: that of float's smallest step.
 inline constexpr int kLowestExponent = -149;
@@ -54,4 +54,4 @@ inline constexpr int kLowestExponent = -149;
   return (std::bit_cast<std::uint32_t>(value) & 0x7F800000u) == 0x7F800000u ? 0.0f : value;
 }
 
-}  // namespace lmgc::predict
+}  // namespace lmgc::predict::wide

@@ -78,8 +78,14 @@ Predictor::Predictor(const Model& model, std::span<const std::int16_t> row_expon
     column_reciprocals_.push_back(reciprocal(own));
   }
   values_.resize(rows * column_pivots_);
+  remainders_ = model.remainders;
   remainders_.resize(columns * row_pivots_);
   narrow_remainders_.resize(narrow_columns_ * row_pivots_);
+  for (std::size_t i = 0; i < std::min(model.known_rows, model.rows.pivots); ++i) {
+    for (std::size_t j = 0; j < narrow_columns_; ++j) {
+      narrow_remainders_[j * row_pivots_ + i] = remainders_[(i / 2 * columns + j) * 2 + i % 2];
+    }
+  }
   column_weights_ = paired(model.columns.weights, columns, model.columns.pivots);
   row_weights_.resize(rows * row_pivots_);
   for (std::size_t i = 0; i < rows; ++i) {
@@ -137,16 +143,17 @@ void Predictor::first(const Block& block, std::size_t known, Strided<float> pred
 
 void Predictor::second(const Block& block, std::size_t known, Strided<const float> first,
                        Strided<float> predictions) {
-  const std::size_t pairs = std::min(even(known), row_pivots_) / 2;
+  const std::size_t pairs = std::min(even(model_.known_rows + known), row_pivots_) / 2;
   const std::size_t columns = block.columns();
   std::int32_t* sums = room_for_sums(block.values());
   if (columns < kFewColumns && block.right <= narrow_columns_) {
     const std::size_t pivots = model_.rows.pivots;
     for (std::size_t i = 0; i < block.rows(); ++i) {
       for (std::size_t j = 0; j < columns; ++j) {
-        sums[i * columns + j] = rows_.dot(
-            narrow_remainders_.data() + (block.left + j) * row_pivots_,
-            model_.rows.weights.data() + (block.top + i) * pivots, std::min(known, pivots));
+        sums[i * columns + j] =
+            rows_.dot(narrow_remainders_.data() + (block.left + j) * row_pivots_,
+                      model_.rows.weights.data() + (block.top + i) * pivots,
+                      std::min(model_.known_rows + known, pivots));
       }
     }
   } else {
@@ -175,13 +182,15 @@ void Predictor::learn_values(const Block& block, Strided<const float> values) {
 void Predictor::learn_remainders(const Block& block, Strided<const float> values,
                                  Strided<const float> first) {
   const std::size_t all_columns = model_.columns.order.size();
-  for (std::size_t i = block.top; i < std::min(block.bottom, model_.rows.pivots); ++i) {
-    std::int16_t* pairs = remainders_.data() + (i / 2 * all_columns + block.left) * 2;
+  for (std::size_t i = block.top; i < block.bottom; ++i) {
+    const std::size_t row = model_.known_rows + i;
+    if (row >= model_.rows.pivots) return;
+    std::int16_t* pairs = remainders_.data() + (row / 2 * all_columns + block.left) * 2;
     rows_.remainder_codes(values.row(i - block.top), first.row(i - block.top),
                           remainder_column_reciprocals_.data() + block.left,
-                          remainder_row_reciprocals_[i], i % 2 != 0, block.columns(), pairs);
+                          remainder_row_reciprocals_[i], row % 2 != 0, block.columns(), pairs);
     for (std::size_t j = block.left; j < std::min(block.right, narrow_columns_); ++j) {
-      narrow_remainders_[j * row_pivots_ + i] = pairs[2 * (j - block.left) + i % 2];
+      narrow_remainders_[j * row_pivots_ + row] = pairs[2 * (j - block.left) + row % 2];
     }
   }
 }

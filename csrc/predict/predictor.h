@@ -33,8 +33,9 @@ struct Strided {
 /// Blocks of a tile in an order in which all that a block needs comes before it.
 [[nodiscard]] std::vector<Block> wavefront(const Model& model);
 
-/// Row exponents and levels are within this.
+/// Row exponents and levels are within these.
 inline constexpr int kMaxRowExponent = 30;
+inline constexpr int kMaxLevel = 100;
 
 /// Predicts a tile's values from those decoded before them. One tile, one thread. Requires the
 /// default floating-point environment.
@@ -49,20 +50,26 @@ class Predictor {
 
   /// Prediction of the block's values from the first `known` columns of their rows.
   void first(const Block& block, std::size_t known, Strided<float> predictions);
-  /// Adds to `first` the prediction of what it leaves, from the first `known` rows of their
-  /// columns. `predictions` may be `first`.
+  /// Adds to `first` the prediction of what it leaves, from the first `known` rows of their columns
+  /// and those that the model knows. `predictions` may be `first`.
   void second(const Block& block, std::size_t known, Strided<const float> first,
               Strided<float> predictions);
   /// Whether `second` adds anything.
-  [[nodiscard]] bool has_second(std::size_t known) const { return known > 0 && row_pivots_ > 0; }
+  [[nodiscard]] bool has_second(std::size_t known) const {
+    return model_.known_rows + known > 0 && row_pivots_ > 0;
+  }
 
   /// Codes of the block's values, needed by blocks to the right.
   void learn_values(const Block& block, Strided<const float> values);
   /// Codes of what `first` left of them, needed by blocks below.
   void learn_remainders(const Block& block, Strided<const float> values,
                         Strided<const float> first);
+  [[nodiscard]] const std::vector<std::int16_t>& remainders() const { return remainders_; }
 
  private:
+  /// For `count` numbers, valid until the next call.
+  std::int32_t* room_for_sums(std::size_t count);
+
   const Model& model_;
   const RowKernels& rows_ = row_kernels();
   const GemmKernels& products_ = gemm_kernels();
@@ -77,8 +84,6 @@ class Predictor {
   std::vector<std::int16_t> narrow_remainders_;  // the same again, [narrow columns][row pivots]
   std::vector<std::int16_t> column_weights_;     // [column pivots / 2][columns][2]
   std::vector<std::int16_t> row_weights_;        // [rows][row pivots]
-  std::int32_t* room_for_sums(std::size_t count);
-
   std::unique_ptr<std::int32_t[]> sums_;
   std::size_t most_sums_ = 0;
 };

@@ -6,40 +6,22 @@
 
 #include "predict/gemm.h"
 #include "predict/numbers.h"
+#include "predict/pairs.h"
+#include "predict/wide_loops.h"
 
 namespace lmgc::predict {
 namespace {
 
 constexpr double kSampleUnit = 64;    // a sample's root mean square
 constexpr double kSampleLimit = 511;  // 4096 products of these fit 31 bits
-constexpr std::size_t kLanes = 8;     // partial sums of a row, added up in their order
 constexpr std::size_t kRowBlock = 16;
 constexpr std::size_t kColumnBlock = 64;
 
 std::vector<double> powers(std::span<const int> exponent, int sign) {
   std::vector<double> powers(exponent.size());
   std::ranges::transform(exponent, powers.begin(),
-                         [sign](int e) { return power_of_two(sign * e); });
+                         [sign](int e) { return wide::power_of_two(sign * e); });
   return powers;
-}
-
-/// Sum of (x[j] * scale[j])^2.
-double sum_of_squares(std::span<const float> x, std::span<const double> scale) {
-  std::array<double, kLanes> sums{};
-  std::size_t j = 0;
-  for (; j + kLanes <= x.size(); j += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const double value = x[j + lane] * scale[j + lane];
-      sums[lane] += value * value;
-    }
-  }
-  for (std::size_t lane = 0; j < x.size(); ++j, ++lane) {
-    const double value = x[j] * scale[j];
-    sums[lane] += value * value;
-  }
-  double sum = 0;
-  for (const double lane : sums) sum += lane;
-  return sum;
 }
 
 /// What makes a vector of this mean square one of kSampleUnit^2.
@@ -52,12 +34,8 @@ double normalizing(double mean_square) {
 std::vector<double> column_mean_squares(const Matrix& x, std::span<const int> row_exponent) {
   std::vector<double> sums(x.columns);
   for (std::size_t i = 0; i < x.rows; ++i) {
-    const double scale = power_of_two(-row_exponent[i]);
-    const std::span<const float> row = x.row(i);
-    for (std::size_t j = 0; j < x.columns; ++j) {
-      const double value = row[j] * scale;
-      sums[j] += value * value;
-    }
+    wide_loops().add_squares(x.row(i).data(), wide::power_of_two(-row_exponent[i]), x.columns,
+                             sums.data());
   }
   for (double& sum : sums) sum /= static_cast<double>(x.rows);
   return sums;
@@ -67,7 +45,8 @@ std::vector<double> row_mean_squares(const Matrix& x, std::span<const int> colum
   const std::vector<double> scale = powers(column_exponent, -1);
   std::vector<double> means(x.rows);
   for (std::size_t i = 0; i < x.rows; ++i) {
-    means[i] = sum_of_squares(x.row(i), scale) / static_cast<double>(x.columns);
+    means[i] = wide_loops().sum_of_squares(x.row(i).data(), scale.data(), x.columns) /
+               static_cast<double>(x.columns);
   }
   return means;
 }
@@ -77,12 +56,14 @@ Samples samples_of_rows(const Matrix& x, std::span<const int> exponent) {
   samples.weight = 1 / (kSampleUnit * kSampleUnit);
   const std::vector<double> scale = powers(exponent, -1);
   const std::vector<double> means = row_mean_squares(x, exponent);
+  std::vector<std::int16_t> two(2 * x.columns);
   for (std::size_t i = 0; i < x.rows; ++i) {
-    const double factor = normalizing(means[i]);
-    const std::span<const float> row = x.row(i);
-    std::int16_t* codes = &samples.at(i, 0);
-    for (std::size_t j = 0; j < x.columns; ++j) {
-      codes[2 * j] = code_of(row[j] * scale[j] * factor, kSampleLimit);
+    std::int16_t* one = two.data() + i % 2 * x.columns;
+    wide_loops().codes(x.row(i).data(), scale.data(), normalizing(means[i]), kSampleLimit,
+                       x.columns, one);
+    if (i % 2 == 1 || i + 1 == x.rows) {
+      interleave_pairs(two.data(), x.columns, i % 2 + 1, x.columns,
+                       &samples.at(i & ~std::size_t{1}, 0));
     }
   }
   return samples;
@@ -95,7 +76,7 @@ Samples samples_of_columns(const Matrix& x, std::span<const int> column_exponent
   const std::vector<double> squares = column_mean_squares(x, row_exponent);
   std::vector<double> factor(x.columns);
   for (std::size_t j = 0; j < x.columns; ++j) {
-    const double scale = power_of_two(-column_exponent[j]);
+    const double scale = wide::power_of_two(-column_exponent[j]);
     factor[j] = normalizing(squares[j] * scale * scale) * scale;
   }
   // Blocks of rows, so that the transposition writes whole cache lines.
@@ -104,11 +85,9 @@ Samples samples_of_columns(const Matrix& x, std::span<const int> column_exponent
   for (std::size_t begin = 0; begin < x.rows; begin += kRowBlock) {
     const std::size_t count = std::min(kRowBlock, x.rows - begin);
     for (std::size_t i = 0; i < count; ++i) {
-      const double scale = power_of_two(-row_exponent[begin + i]);
-      const std::span<const float> row = x.row(begin + i);
-      for (std::size_t j = 0; j < x.columns; ++j) {
-        block[i * width + j] = code_of(row[j] * factor[j] * scale, kSampleLimit);
-      }
+      wide_loops().codes(x.row(begin + i).data(), factor.data(),
+                         wide::power_of_two(-row_exponent[begin + i]), kSampleLimit, x.columns,
+                         block.data() + i * width);
     }
     for (std::size_t p = 0; p < samples.pairs; ++p) {
       std::int16_t* codes = &samples.at(2 * p, begin);
@@ -129,7 +108,7 @@ Matrix columns_remainder(const Matrix& x, const Side& columns) {
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t place = columns.order[i];
     exponent[place] = columns.exponent[i];
-    scale[place] = power_of_two(columns.exponent[i] + columns.shift[i] - kCodeBits);
+    scale[place] = wide::power_of_two(columns.exponent[i] + columns.shift[i] - kCodeBits);
     for (std::size_t k = 0; k < pivots; ++k) {
       weights[(k / 2 * n + place) * 2 + k % 2] = columns.weights[i * pivots + k];
     }
@@ -141,12 +120,12 @@ Matrix columns_remainder(const Matrix& x, const Side& columns) {
   for (std::size_t begin = 0; begin < x.rows; begin += kRowBlock) {
     const std::size_t count = std::min(kRowBlock, x.rows - begin);
     for (std::size_t i = 0; i < count; ++i) {
-      const int row_exponent = exponent_of(means[begin + i]);
+      const int row_exponent = wide::exponent_of(means[begin + i]);
       const std::span<const float> row = x.row(begin + i);
       for (std::size_t k = 0; k < pivots; ++k) {
         const std::size_t place = columns.order[k];
-        codes[i * pivots + k] = code_of(
-            row[place] * power_of_two(kCodeBits - row_exponent - exponent[place]), kMaxCode);
+        codes[i * pivots + k] = wide::code_of(
+            row[place] * wide::power_of_two(kCodeBits - row_exponent - exponent[place]), kMaxCode);
       }
     }
     gemm_kernels().multiply({.m = count,
@@ -157,15 +136,11 @@ Matrix columns_remainder(const Matrix& x, const Side& columns) {
                              .c_stride = n},
                             codes.data(), weights.data(), sums.data(), false);
     for (std::size_t i = 0; i < count; ++i) {
-      const double unit = power_of_two(exponent_of(means[begin + i]));
-      const std::span<const float> row = x.row(begin + i);
-      const std::span<float> left = remainder.row(begin + i);
-      for (std::size_t j = 0; j < n; ++j) {
-        left[j] = static_cast<float>(row[j] - sums[i * n + j] * scale[j] * unit);
-      }
+      wide_loops().remainder(x.row(begin + i).data(), sums.data() + i * n, scale.data(),
+                             wide::power_of_two(wide::exponent_of(means[begin + i])), n,
+                             remainder.row(begin + i).data());
     }
   }
-  for (float& value : remainder.values) value = finite_or_zero(value);
   return remainder;
 }
 
@@ -184,10 +159,10 @@ std::vector<double> rows_remainder_mean_squares(const Matrix& x, const Side& row
     const std::size_t count = std::min(kColumnBlock, x.columns - begin);
     for (std::size_t k = 0; k < pivots; ++k) {
       const std::span<const float> row = x.row(rows.order[k]).subspan(begin, count);
-      const double unit = power_of_two(kCodeBits - rows.exponent[k]);
+      const double unit = wide::power_of_two(kCodeBits - rows.exponent[k]);
       std::int16_t* to = codes.data() + k / 2 * kColumnBlock * 2 + k % 2;
       for (std::size_t j = 0; j < count; ++j) {
-        to[2 * j] = code_of(row[j] * scale[begin + j] * unit, kMaxCode);
+        to[2 * j] = wide::code_of(row[j] * scale[begin + j] * unit, kMaxCode);
       }
     }
     gemm_kernels().multiply({.m = x.rows,
@@ -199,11 +174,11 @@ std::vector<double> rows_remainder_mean_squares(const Matrix& x, const Side& row
                             weights.data(), codes.data(), sums.data(), false);
     for (std::size_t i = 0; i < x.rows; ++i) {
       const std::span<const float> row = x.row(rows.order[i]).subspan(begin, count);
-      const double unit = power_of_two(rows.exponent[i] + rows.shift[i] - kCodeBits);
+      const double unit = wide::power_of_two(rows.exponent[i] + rows.shift[i] - kCodeBits);
       for (std::size_t j = 0; j < count; ++j) {
         left[j] = static_cast<float>(row[j] * scale[begin + j] - sums[i * kColumnBlock + j] * unit);
       }
-      means[rows.order[i]] += sum_of_squares(std::span(left).first(count), ones);
+      means[rows.order[i]] += wide_loops().sum_of_squares(left.data(), ones.data(), count);
     }
   }
   for (double& mean : means) mean /= static_cast<double>(x.columns);

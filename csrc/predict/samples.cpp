@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "predict/gemm.h"
+#include "predict/wide_loops.h"
 
 namespace lmgc::predict {
 
@@ -76,8 +77,7 @@ std::vector<std::uint16_t> choose_pivots(std::span<const Samples* const> sets,
     row[pivot] = power[pivot] + ridge;
     for (std::size_t q = 0; q < k; ++q) {
       const double* earlier = factor.data() + q * n;
-      const double scale = earlier[pivot];
-      for (std::size_t j = 0; j < n; ++j) row[j] -= scale * earlier[j];
+      wide_loops().subtract(earlier[pivot], earlier, n, row);
     }
     const double inverse = 1.0 / std::sqrt(std::max(left[pivot], 0x1p-200));
     for (std::size_t j = 0; j < n; ++j) {

@@ -22,8 +22,10 @@ class StateWriter {
   }
   template <typename Range>
   void put_all(const Range& range) {
-    const auto bytes = std::as_bytes(std::span(range));
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    const auto from = std::as_bytes(std::span(range));
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + from.size());
+    if (!from.empty()) std::memcpy(bytes_.data() + before, from.data(), from.size());
   }
 
   [[nodiscard]] std::vector<std::byte>& written() { return bytes_; }

@@ -13,13 +13,19 @@ namespace {
 
 constexpr std::size_t kLeastValues = 4096, kLeastSide = 8;
 constexpr double kMaxShare = 0.15;
+// What the first step's remainders count: they are of learned values.
+constexpr double kFirstRemainders = 0.1;
 // Of mean variances: the ridges that suited convolutions, transformers, young and overfitted nets.
-constexpr double kColumnShrinkage = 0.003, kRowShrinkage = 0.03;
+constexpr double kColumnShrinkage = 0.006, kRowShrinkage = 0.03;
+
+/// Whether rows help is measured often at first.
+bool measures_rows(std::size_t observed) { return observed < 10 || observed % 4 == 0; }
 
 std::vector<int> exponents_of(std::span<const float> sizes) {
   std::vector<int> exponents(sizes.size());
-  std::ranges::transform(sizes, exponents.begin(),
-                         [](float size) { return exponent_of(static_cast<double>(size) * size); });
+  std::ranges::transform(sizes, exponents.begin(), [](float size) {
+    return wide::exponent_of(static_cast<double>(size) * size);
+  });
   return exponents;
 }
 
@@ -32,23 +38,28 @@ void update_sizes(std::span<const double> mean_squares, double before, double af
   }
 }
 
-/// Sum of log2(before / after) in 1/65536, averaged with what it was.
-void update_gain(std::span<const double> before, std::span<const double> after,
-                 std::int64_t& gain) {
-  std::int64_t now = 0;
-  for (std::size_t i = 0; i < before.size(); ++i) now += log2_q16(before[i]) - log2_q16(after[i]);
-  gain = (gain + now) / 2;
+/// Sum of log2(before / after) in 1/65536.
+std::int64_t gain_of(std::span<const double> before, std::span<const double> after) {
+  std::int64_t gain = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    gain += wide::log2_q16(before[i]) - wide::log2_q16(after[i]);
+  }
+  return gain;
 }
 
-void hide(Side& side) {
-  const std::size_t n = side.order.size();
-  side.pivots = 0;
-  side.edges = {0, static_cast<std::uint16_t>(n)};
-  side.weights.clear();
+/// Moves `side` to `hidden`, and leaves one that predicts nothing.
+void hide(Side& side, Side& hidden) {
+  hidden = std::move(side);
+  side = Side{.order = hidden.order,
+              .edges = {0, static_cast<std::uint16_t>(hidden.order.size())},
+              .pivots = 0,
+              .weights = {},
+              .shift = hidden.shift,
+              .exponent = hidden.exponent};
 }
 
 std::size_t side_bytes(std::size_t n, std::size_t pivots) {
-  return n * (pivots + 13) + pivots * (pivots + 1);
+  return n * (pivots + 18) + pivots * (pivots + 1);
 }
 
 }  // namespace
@@ -88,25 +99,38 @@ TileHistory::TileHistory(const Tile& tile, std::size_t column_pivots, std::size_
 void TileHistory::reset() {
   columns_.reset();
   rows_.reset();
-  learned_.reset();
+  model_.reset();
+  hidden_columns_ = hidden_rows_ = Side();
   weight_ = 0;
   column_size_.assign(tile_.columns, 0);
   remainder_size_.assign(tile_.columns, 0);
   row_size_.assign(tile_.rows, 0);
   column_gain_ = row_gain_ = 0;
-  publish();
+  update_fingerprint();
+}
+
+const Side& TileHistory::learned_columns() const {
+  return hidden_columns_.order.empty() ? model_->columns : hidden_columns_;
+}
+
+const Side& TileHistory::learned_rows() const {
+  return hidden_rows_.order.empty() ? model_->rows : hidden_rows_;
 }
 
 void TileHistory::observe(const float* gradient, double decay) {
   Matrix x(tile_.rows, tile_.columns);
   for (std::size_t i = 0; i < tile_.rows; ++i) {
     const float* from = gradient + tile_.start + i * tile_.stride;
-    std::transform(from, from + tile_.columns, x.row(i).begin(), finite_or_zero);
+    std::transform(from, from + tile_.columns, x.row(i).begin(), wide::finite_or_zero);
   }
   const double before = decay * weight_;
   weight_ = before + 1;
   auto next = std::make_shared<Model>();
-  if (learned_) *next = *learned_;
+  const bool first = model_ == nullptr;
+  if (!first) {
+    next->columns = learned_columns();
+    next->rows = learned_rows();
+  }
 
   const std::vector<int> no_exponents(tile_.rows, 0);
   const std::vector<double> squares = column_mean_squares(x, no_exponents);
@@ -118,11 +142,11 @@ void TileHistory::observe(const float* gradient, double decay) {
 
   // What the rows learn from is what coding sees: the remainder of a step that the columns'
   // weights had not seen. (Remainders of learned steps lose .001 to .006 of the rate.)
-  if (!learned_) learn_columns();
-  Matrix remainder = columns_remainder(x, learned_ ? learned_->columns : next->columns);
+  if (first) learn_columns();
+  Matrix remainder = columns_remainder(x, first ? next->columns : learned_columns());
   std::vector<double> left = column_mean_squares(remainder, no_exponents);
-  if (learned_) {
-    update_gain(squares, left, column_gain_);
+  if (!first) {
+    column_gain_ = gain_of(squares, left);
     learn_columns();
   }
   if (column_gain_ < 0) {
@@ -131,35 +155,41 @@ void TileHistory::observe(const float* gradient, double decay) {
   }
   update_sizes(left, before, weight_, remainder_size_);
   const std::vector<int> remainder_exponent = exponents_of(remainder_size_);
-  const std::vector<double> row_squares = row_mean_squares(remainder, remainder_exponent);
-  if (learned_) {
-    update_gain(row_squares,
-                rows_remainder_mean_squares(remainder, learned_->rows, remainder_exponent),
-                row_gain_);
+  std::vector<int> own_exponent(left.size());
+  std::ranges::transform(left, own_exponent.begin(), wide::exponent_of);
+  const std::vector<double> row_squares = row_mean_squares(remainder, own_exponent);
+  if (!first && measures_rows(rows_.observed())) {
+    row_gain_ =
+        gain_of(row_squares, rows_remainder_mean_squares(remainder, learned_rows(), own_exponent));
   }
   update_sizes(row_squares, before, weight_, row_size_);
   const std::vector<int> row_exponent = exponents_of(row_size_);
+  const double row_decay = rows_.observed() == 1 ? kFirstRemainders * decay : decay;
   rows_.observe(samples_of_columns(remainder, remainder_exponent, row_exponent), row_exponent,
-                decay, next->rows);
+                row_decay, next->rows);
 
   next->remainder_exponent.resize(tile_.columns);
   for (std::size_t j = 0; j < tile_.columns; ++j) {
     next->remainder_exponent[j] =
         static_cast<std::int16_t>(remainder_exponent[next->columns.order[j]]);
   }
-  learned_ = std::move(next);
-  publish();
+  publish(std::move(next));
 }
 
-/// model_ and fingerprint_ from the rest.
-void TileHistory::publish() {
-  model_ = learned_;
-  if (learned_ && (column_gain_ < 0 || row_gain_ < 0)) {
-    auto shown = std::make_shared<Model>(*learned_);
-    if (column_gain_ < 0) hide(shown->columns);
-    if (row_gain_ < 0) hide(shown->rows);
-    model_ = std::move(shown);
-  }
+OwnRows TileHistory::own_rows() const {
+  return {columns_, learned_columns(), exponents_of(column_size_), model_};
+}
+
+void TileHistory::publish(std::shared_ptr<Model> learned) {
+  hidden_columns_ = hidden_rows_ = Side();
+  if (column_gain_ < 0) hide(learned->columns, hidden_columns_);
+  // Rows from the remainders of the one step that the columns have learned would do harm.
+  if (row_gain_ < 0 || rows_.observed() == 1) hide(learned->rows, hidden_rows_);
+  model_ = std::move(learned);
+  update_fingerprint();
+}
+
+void TileHistory::update_fingerprint() {
   StateWriter state;
   write(state);
   fingerprint_ = XXH64(state.written().data(), state.written().size(), 0);
@@ -168,21 +198,15 @@ void TileHistory::publish() {
 std::size_t TileHistory::bytes() const {
   StateWriter state;
   write(state);
-  std::size_t bytes = state.written().size();
-  for (const auto& model : {learned_, model_ == learned_ ? nullptr : model_}) {
-    if (!model) continue;
-    if (model != learned_) {
-      bytes += model->columns.weights.size() + model->rows.weights.size();
-    }
-  }
-  return bytes;
+  return state.written().size() + (model_ ? 2 * model_->remainder_exponent.size() : 0) +
+         5 * (hidden_columns_.order.size() + hidden_rows_.order.size());
 }
 
 void TileHistory::write(StateWriter& state) const {
   static const Side kEmpty;
-  columns_.write(state, learned_ ? learned_->columns : kEmpty);
-  rows_.write(state, learned_ ? learned_->rows : kEmpty);
-  if (!learned_) return;
+  columns_.write(state, model_ ? learned_columns() : kEmpty);
+  rows_.write(state, model_ ? learned_rows() : kEmpty);
+  if (!model_) return;
   state.put(weight_);
   state.put_all(column_size_);
   state.put_all(remainder_size_);
@@ -217,13 +241,12 @@ void TileHistory::read(StateReader& state) {
       for (std::size_t j = 0; j < tile_.columns; ++j) {
         next->remainder_exponent[j] = static_cast<std::int16_t>(exponent[next->columns.order[j]]);
       }
-      learned_ = std::move(next);
+      publish(std::move(next));
     }
   } catch (...) {
     reset();
     throw;
   }
-  publish();
 }
 
 }  // namespace lmgc::predict

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "predict/model.h"
+#include "predict/own_rows.h"
 #include "predict/regression.h"
 #include "predict/remainders.h"
 #include "predict/tile.h"
@@ -27,6 +28,8 @@ class TileHistory {
   [[nodiscard]] const std::shared_ptr<const Model>& model() const { return model_; }
   /// Of everything that model() and the next observations depend on.
   [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
+  /// To go on within a gradient. Requires model().
+  [[nodiscard]] OwnRows own_rows() const;
   /// Resident, without what the class itself takes.
   [[nodiscard]] std::size_t bytes() const;
 
@@ -36,14 +39,19 @@ class TileHistory {
   void reset();
 
  private:
-  void publish();
+  /// What has been learned, shown or not. Requires model().
+  [[nodiscard]] const Side& learned_columns() const;
+  [[nodiscard]] const Side& learned_rows() const;
+  void publish(std::shared_ptr<Model> learned);
+  void update_fingerprint();
 
   Tile tile_;
   Regression columns_, rows_;
-  std::shared_ptr<const Model> learned_, model_;                // both sides; those that help
-  double weight_ = 0;                                           // of all steps in the sizes
+  std::shared_ptr<const Model> model_;
+  Side hidden_columns_, hidden_rows_;  // learned, where model_ shows a side without pivots
+  double weight_ = 0;                  // of all steps in the sizes
   std::vector<float> column_size_, remainder_size_, row_size_;  // root mean squares, by place
-  // Bits that a side saved on the last steps, decayed, in 1/65536 of a value's scale's log2.
+  // What a side's prediction saved on the last step that it had not seen: a sum of octaves, Q16.
   std::int64_t column_gain_ = 0, row_gain_ = 0;
   std::uint64_t fingerprint_ = 0;
 };
@@ -58,8 +66,8 @@ struct PivotCounts {
 };
 [[nodiscard]] PivotCounts pivot_counts(const Tile& tile, std::size_t most, bool bounded);
 
-/// Bytes that a TileHistory and its Model hold:
-///   (rows + columns) * (K + 13) + 6 * columns + 2 K (K + 1) for K pivots on each side.
+/// Bytes that a TileHistory and its Model hold at most:
+///   (rows + columns) * (K + 18) + 6 * columns + 2 K (K + 1) for K pivots on each side.
 [[nodiscard]] std::size_t history_bytes(const Tile& tile, PivotCounts pivots);
 
 }  // namespace lmgc::predict

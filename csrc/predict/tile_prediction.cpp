@@ -80,8 +80,10 @@ TilePrediction predict_tile(std::span<const float> values, const Model& model) {
     predictor.first({0, rows, left, right}, known, {prediction.values.get() + left, columns});
   });
   const std::span<const float> first(prediction.values.get(), values.size());
-  prediction.level = choose_level(values, first, model);
-  predictor.set_level(prediction.level);
+  if (model.known_rows == 0) {  // else what is known of rows has a level already
+    prediction.level = choose_level(values, first, model);
+    predictor.set_level(prediction.level);
+  }
   predictor.learn_remainders(all, from, {first.data(), columns});
   for_parts(model.rows, [&](std::size_t top, std::size_t bottom, std::size_t known) {
     if (!predictor.has_second(known)) return;

@@ -8,18 +8,6 @@ namespace {
 
 constexpr double kLeastPivot = 0x1p-40;  // of the diagonal: what cancellation may leave
 
-/// row -= sum over k of scales[k] * rows[k], rows [count][kStrip].
-inline void subtract(const double* scales, const double* rows, std::size_t count, double* row) {
-  double sums[kStrip];
-  std::copy_n(row, kStrip, sums);
-  for (std::size_t k = 0; k < count; ++k) {
-    const double scale = scales[k];
-    const double* from = rows + k * kStrip;
-    for (std::size_t s = 0; s < kStrip; ++s) sums[s] -= scale * from[s];
-  }
-  std::copy_n(sums, kStrip, row);
-}
-
 }  // namespace
 
 Factor::Factor(std::span<const double> matrix, std::size_t size)
@@ -35,7 +23,7 @@ Factor::Factor(std::span<const double> matrix, std::size_t size)
     }
     for (std::size_t k = 0; k < end; ++k) {
       double* row = strip.data() + k * kStrip;
-      subtract(lower_.data() + k * size, strip.data(), std::min(k, begin), row);
+      wide_loops().subtract_rows(lower_.data() + k * size, strip.data(), std::min(k, begin), row);
       if (k >= begin) {
         // The columns of L^T in this strip: their own rows so far are in the strip.
         for (std::size_t q = begin; q < k; ++q) {
@@ -56,18 +44,20 @@ Factor::Factor(std::span<const double> matrix, std::size_t size)
 }
 
 void Factor::solve_lower(std::span<double> sides, std::size_t count) const {
+  const auto subtract_rows = wide_loops().subtract_rows;
   for (std::size_t k = 0; k < count; ++k) {
     double* row = sides.data() + k * kStrip;
-    subtract(lower_.data() + k * size_, sides.data(), k, row);
+    subtract_rows(lower_.data() + k * size_, sides.data(), k, row);
     for (std::size_t s = 0; s < kStrip; ++s) row[s] *= inverse_[k];
   }
 }
 
 void Factor::solve_upper(std::span<double> sides, std::size_t count) const {
+  const auto subtract_rows = wide_loops().subtract_rows;
   for (std::size_t k = count; k-- > 0;) {
     double* row = sides.data() + k * kStrip;
-    subtract(upper_.data() + k * size_ + k + 1, sides.data() + (k + 1) * kStrip, count - k - 1,
-             row);
+    subtract_rows(upper_.data() + k * size_ + k + 1, sides.data() + (k + 1) * kStrip, count - k - 1,
+                  row);
     for (std::size_t s = 0; s < kStrip; ++s) row[s] *= inverse_[k];
   }
 }

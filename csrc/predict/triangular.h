@@ -4,12 +4,11 @@
 #include <span>
 #include <vector>
 
+#include "predict/wide_loops.h"
+
 /// Cholesky factors in doubles, with the same bits everywhere: every sum runs in the order of its
 /// index, and only independent sums share an instruction.
 namespace lmgc::predict {
-
-/// Right sides solved at a time.
-inline constexpr std::size_t kStrip = 32;
 
 /// Lower triangular L [size][size]. That of a leading block of the matrix is L's leading block.
 class Factor {

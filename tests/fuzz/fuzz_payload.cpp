@@ -10,16 +10,18 @@
 
 #include "codec/header.h"
 #include "codec/payload_error.h"
-#include "codec/planes_representation.h"
+#include "codec/structure_representation.h"
 #include "codec/text_representation.h"
 #include "fuzz_coder.h"
+#include "fuzz_tile.h"
 #include "serialize/dtype.h"
 
 namespace {
 
+using lmgc::codec::Parameter;
 using lmgc::codec::PayloadError;
-using lmgc::codec::PlanesRepresentation;
 using lmgc::codec::Representation;
+using lmgc::codec::StructureRepresentation;
 using lmgc::codec::TextRepresentation;
 using lmgc::serialize::DType;
 
@@ -54,8 +56,8 @@ class PositionPrior final : public lmgc::prior::Prior {
   std::size_t chunks_ = 0, position_ = 0;
 };
 
-const Representation& planes() {
-  static const PlanesRepresentation representation;
+const Representation& structure() {
+  static const StructureRepresentation representation(true);
   return representation;
 }
 
@@ -74,7 +76,7 @@ void decode(const Representation& representation, DType dtype, std::uint64_t val
   try {
     if (bytes > representation.capacity_bytes(dtype, body)) return;
     std::vector<std::byte> decoded(bytes);
-    representation.decode(dtype, body, decoded);
+    representation.decode(dtype, body, {}, decoded);
   } catch (const PayloadError&) {
   }
 }
@@ -105,13 +107,14 @@ void round_trip(const Representation& representation, DType dtype,
   const auto values = bytes.first(bytes.size() / size * size);
   if (values.empty()) return;
   const auto count = static_cast<std::int64_t>(values.size() / size);
-  const std::int64_t lengths[]{count / 3, 0, count - count / 3};
-  const auto body = representation.encode(dtype, values, lengths);
+  const std::int64_t rows = count / 3 / 20;
+  const Parameter parameters[]{{{rows, 20}, {}}, {{0, 5}, {}}, {{count - rows * 20}, {}}};
+  const auto body = representation.encode(dtype, values, parameters);
   std::vector<std::byte> decoded(values.size());
-  representation.decode(dtype, body, decoded);
+  representation.decode(dtype, body, {}, decoded);
   if (!std::ranges::equal(values, decoded)) std::abort();
   if (representation.capacity_bytes(dtype, body) < values.size()) std::abort();
-  if (body != representation.encode(dtype, values, lengths)) std::abort();
+  if (body != representation.encode(dtype, values, parameters)) std::abort();
 }
 
 }  // namespace
@@ -124,7 +127,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const auto dtype = static_cast<DType>(data[1] % lmgc::serialize::kDTypes.size());
-  const Representation& representation = data[0] & 1 ? text() : planes();
+  if (data[0] & 64) {
+    fuzz_tile(dtype, data[0] & 1, data[0] & 2, bytes);
+    return 0;
+  }
+  const Representation& representation = data[0] & 1 ? text() : structure();
   switch (data[0] / 2 % 4) {
     case 0:
       decode_payload(representation, bytes);

@@ -4,6 +4,6 @@
 
 namespace lmgc::predict {
 
-void bind_gemm(pybind11::module_& module);
+void bind_kernels(pybind11::module_& module);
 
 }  // namespace lmgc::predict

@@ -1,4 +1,4 @@
-#include "predict/bind_gemm.h"
+#include "predict/bind_kernels.h"
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/constant_pad_nd.h>
@@ -8,6 +8,7 @@
 
 #include "predict/gemm.h"
 #include "predict/pairs.h"
+#include "predict/row_kernels.h"
 
 namespace py = pybind11;
 
@@ -49,14 +50,22 @@ void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c,
                    c.mutable_data_ptr<std::int32_t>(), accumulate);
 }
 
+template <typename Kernels>
+std::vector<std::string> names_of(std::span<const Kernels* const> usable) {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : usable) names.emplace_back(kernels->name);
+  return names;
+}
+
 }  // namespace
 
-void bind_gemm(py::module_& m) {
-  m.def("predict_gemm_paths", [] {
-    std::vector<std::string> names;
-    for (const GemmKernels* usable : usable_gemm_kernels()) names.emplace_back(usable->name);
-    return names;
-  });
+void bind_kernels(py::module_& m) {
+  m.def("predict_gemm_paths", [] { return names_of(usable_gemm_kernels()); });
+  m.def(
+      "set_predict_gemm_path", [](const std::string& name) { use_gemm_kernels(name); },
+      py::arg("name"));
+  m.def("row_paths", [] { return names_of(usable_row_kernels()); });
+  m.def("set_row_path", [](const std::string& name) { use_row_kernels(name); }, py::arg("name"));
   m.def("predict_gemm", &multiply, py::arg("a"), py::arg("b"), py::arg("c"), py::arg("path"),
         py::arg("accumulate") = false);
 }

@@ -1,0 +1,89 @@
+#include "codec/tile_sections.h"
+
+#include <bit>
+#include <cstring>
+#include <memory>
+
+#include "codec/byte_stream.h"
+#include "codec/payload_error.h"
+#include "codec/tile_coder.h"
+#include "serialize/float_words.h"
+
+namespace lmgc::codec {
+namespace {
+
+using serialize::DType;
+
+/// Rows [top, bottom) of a tile: those of a model, which names their places, or by place.
+predict::Tile section_of(const predict::Tile& tile, std::size_t top, std::size_t bottom,
+                         const predict::Model* model) {
+  const std::size_t start = model != nullptr ? tile.start : tile.start + top * tile.stride;
+  return {start, bottom - top, tile.columns, tile.stride};
+}
+
+/// Values of the rows at `places`, by column, as float32.
+std::vector<float> lifted_rows(DType dtype, const std::byte* values, const predict::Tile& tile,
+                               std::span<const std::uint16_t> places) {
+  std::vector<float> lifted;
+  lifted.reserve(places.size() * tile.columns);
+  serialize::with_float(dtype, [&]<DType type>() {
+    using Words = serialize::FloatWords<type>;
+    std::vector<typename Words::Word> words(tile.columns);
+    for (const std::uint16_t place : places) {
+      std::memcpy(words.data(), values + (tile.start + place * tile.stride) * sizeof words[0],
+                  words.size() * sizeof words[0]);
+      for (const auto word : words) lifted.push_back(std::bit_cast<float>(Words::lift(word)));
+    }
+  });
+  return lifted;
+}
+
+/// Calls code(section, its tile, its model) for each, the rows of the one before being there.
+template <typename Coding>
+void each_section(DType dtype, const std::byte* values, const predict::Tile& tile,
+                  predict::OwnRows& own, const Coding& coding) {
+  const std::vector<std::size_t> edges = own.sections();
+  for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
+    const std::size_t top = edges[i], bottom = edges[i + 1];
+    std::shared_ptr<const predict::Model> model;
+    if (i == 0) {
+      model = own.first(bottom);
+    } else {
+      const auto before = own.row_order().subspan(edges[i - 1], top - edges[i - 1]);
+      model = own.next(lifted_rows(dtype, values, tile, before), bottom);
+    }
+    coding(section_of(tile, top, bottom, model.get()), model.get());
+  }
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_sections(DType dtype, const std::byte* values,
+                                       const predict::Tile& tile, predict::OwnRows own) {
+  std::vector<std::vector<std::byte>> codes;
+  each_section(dtype, values, tile, own,
+               [&](const predict::Tile& section, const predict::Model* model) {
+                 codes.push_back(encode_tile(dtype, values, section, model));
+               });
+  ByteWriter code;
+  for (const auto& section : codes) {
+    code.varint(section.size());
+    code.bytes(section);
+  }
+  return std::move(code.written());
+}
+
+void decode_sections(DType dtype, std::span<const std::byte> code, const predict::Tile& tile,
+                     predict::OwnRows own, std::byte* values) {
+  ByteReader reader(code);
+  each_section(dtype, values, tile, own,
+               [&](const predict::Tile& section, const predict::Model* model) {
+                 const auto bytes = reader.bytes(reader.varint());
+                 decode_tile(dtype, bytes, section, model, values);
+               });
+  if (!reader.rest().empty()) {
+    throw PayloadError(PayloadError::Kind::kCorrupt, "bytes after a tile's last section");
+  }
+}
+
+}  // namespace lmgc::codec

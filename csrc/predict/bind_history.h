@@ -1,0 +1,9 @@
+#pragma once
+
+#include <torch/csrc/utils/pybind.h>
+
+namespace lmgc::predict {
+
+void bind_history(pybind11::module_& module);
+
+}  // namespace lmgc::predict

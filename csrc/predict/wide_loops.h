@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+/// Loops over doubles that learning spends its time in.
+namespace lmgc::predict {
+
+/// Right sides solved at a time.
+inline constexpr std::size_t kStrip = 32;
+
+/// One compilation of the loops. All give the same bits: each sum runs in the order that is written
+/// here, and only independent sums share an instruction.
+struct WideLoops {
+  std::string_view name;
+  bool (*supported)();
+
+  /// row [kStrip] -= scales[k] * rows [k][kStrip], for k from 0 to count - 1.
+  void (*subtract_rows)(const double* scales, const double* rows, std::size_t count, double* row);
+  /// row [count] -= scale * other.
+  void (*subtract)(double scale, const double* other, std::size_t count, double* row);
+  /// sums [count] += (x * scale)^2.
+  void (*add_squares)(const float* x, double scale, std::size_t count, double* sums);
+  /// Sum of (x * scales)^2, in 8 partial sums by index modulo 8, added in their order.
+  double (*sum_of_squares)(const float* x, const double* scales, std::size_t count);
+  /// codes [count]: x * scales * factor, rounded to the nearest integer within +-limit.
+  void (*codes)(const float* x, const double* scales, double factor, double limit,
+                std::size_t count, std::int16_t* codes);
+  /// left [count] = x - sums * scales * unit; 0 where that is no finite float.
+  void (*remainder)(const float* x, const std::int32_t* sums, const double* scales, double unit,
+                    std::size_t count, float* left);
+};
+
+extern const WideLoops kBaselineWideLoops;
+#ifdef LMGC_X86_64
+extern const WideLoops kAvx2WideLoops;
+#endif
+
+/// The fastest that this machine runs; the baseline where the scalar products are in use, so that
+/// tests compare the two.
+[[nodiscard]] const WideLoops& wide_loops();
+
+}  // namespace lmgc::predict
