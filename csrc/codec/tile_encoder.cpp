@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <memory>
 #include <utility>
 
 #include "codec/side_symbols.h"
 #include "codec/tile_coder.h"
 #include "codec/tile_header.h"
+#include "codec/tile_on_grid.h"
 #include "codec/tile_order.h"
 #include "coder/bit_stream.h"
 #include "coder/rans.h"
@@ -64,71 +64,6 @@ Lifted lift_tile(const TileOrder<dtype>& order, const predict::Tile& tile, const
   return lifted;
 }
 
-/// A tile on the grid, in coding order [rows][columns].
-struct TileOnGrid {
-  std::span<const float> values;
-  std::span<const float> predictions;  ///< empty: all 0
-  const predict::Scales& scales;
-  predict::FloatGrid grid;
-  std::size_t columns;
-
-  Buffer<std::uint16_t> cells;
-  Buffer<std::uint8_t> counts;
-  Buffer<std::uint32_t> bits;
-
-  void code();
-  /// Symbols of those that are kRare.
-  void code_rare(std::size_t row);
-  /// Any symbol but kZeroSymbol, with all its bits.
-  [[nodiscard]] predict::Code code_at(std::size_t row, std::size_t column) const;
-};
-
-void TileOnGrid::code() {
-  cells = buffer_of<std::uint16_t>(values.size());
-  counts = buffer_of<std::uint8_t>(values.size());
-  bits = buffer_of<std::uint32_t>(values.size());
-  const std::vector<float> zeros(predictions.empty() ? columns : 0);
-  const std::vector<std::int32_t> column_scales(scales.columns.begin(), scales.columns.end());
-  const std::vector<std::size_t> zero_columns = predict::zero_lines(scales.columns);
-  constexpr std::uint16_t kZeroCell = predict::cell_of(predict::kZeroContext, predict::kZeroSymbol);
-  for (std::size_t i = 0; i < scales.rows.size(); ++i) {
-    const std::size_t at = i * columns;
-    if (scales.rows[i] == predict::kZeroLine) {
-      std::fill_n(cells.get() + at, columns, kZeroCell);
-      std::fill_n(counts.get() + at, columns, std::uint8_t{0});
-      std::fill_n(bits.get() + at, columns, std::uint32_t{0});
-      continue;
-    }
-    predict::row_kernels().code_values(values.data() + at,
-                                       predictions.empty() ? zeros.data() : predictions.data() + at,
-                                       {grid, scales.rows[i], column_scales.data()}, columns,
-                                       {cells.get() + at, bits.get() + at, counts.get() + at});
-    for (const std::size_t j : zero_columns) cells[at + j] = kZeroCell;
-    code_rare(i);
-  }
-}
-
-void TileOnGrid::code_rare(std::size_t row) {
-  const std::uint8_t* begin = counts.get() + row * columns;
-  const std::uint8_t* end = begin + columns;
-  const auto next = [&](const std::uint8_t* from) {
-    return static_cast<const std::uint8_t*>(
-        std::memchr(from, predict::kRare, static_cast<std::size_t>(end - from)));
-  };
-  for (const std::uint8_t* at = next(begin); at != nullptr; at = next(at + 1)) {
-    std::uint16_t& cell = cells[static_cast<std::size_t>(at - counts.get())];
-    const predict::Code code = code_at(row, static_cast<std::size_t>(at - begin));
-    cell = predict::cell_of(predict::context_of(cell), code.symbol);
-  }
-}
-
-predict::Code TileOnGrid::code_at(std::size_t row, std::size_t column) const {
-  const std::size_t at = row * columns + column;
-  const predict::Place place = predict::place_of(predictions.empty() ? 0 : predictions[at],
-                                                 scales.rows[row] + scales.columns[column], grid);
-  return predict::code_value(std::bit_cast<std::uint32_t>(values[at]), place, grid);
-}
-
 /// Symbols in the order of blocks, and raw bits.
 template <DType dtype>
 class SymbolWriter {
@@ -143,10 +78,10 @@ class SymbolWriter {
         bytes_(bytes),
         tail_zeros_(tail_zeros),
         raw_bytes_(
-            buffer_of<std::byte>(tile.values.size() * kMostBytes + coder::BitWriter::kSlackBytes)),
+            buffer_of<std::byte>(tile.cells().size() * kMostBytes + coder::BitWriter::kSlackBytes)),
         raw_(raw_bytes_.get()),
-        symbols_(buffer_of<std::uint8_t>(tile.values.size())),
-        contexts_(buffer_of<std::uint16_t>(tile.values.size())) {}
+        symbols_(buffer_of<std::uint8_t>(tile.cells().size())),
+        contexts_(buffer_of<std::uint16_t>(tile.cells().size())) {}
 
   void write(const Block& block) {
     for (std::size_t i = block.top; i < block.bottom; ++i) write_row(i, block.left, block.right);
@@ -163,10 +98,10 @@ class SymbolWriter {
   static constexpr std::size_t kMostBytes = (predict::kMaxRawBits + Words::kTailBits + 7) / 8;
 
   void write_row(std::size_t row, std::size_t left, std::size_t right) {
-    const std::size_t start = row * tile_.columns;
-    const std::uint16_t* cells = tile_.cells.get() + start;
-    const std::uint8_t* counts = tile_.counts.get() + start;
-    const std::uint32_t* bits = tile_.bits.get() + start;
+    const std::size_t start = row * tile_.columns();
+    const std::uint16_t* cells = tile_.cells().data() + start;
+    const std::uint8_t* counts = tile_.counts() + start;
+    const std::uint32_t* bits = tile_.bits() + start;
     std::uint8_t* symbols = symbols_.get() + written_ - left;
     std::uint16_t* contexts = contexts_.get() + written_ - left;
     for (std::size_t j = left; j < right; ++j) {
@@ -196,17 +131,17 @@ class SymbolWriter {
 
   /// Returns the symbol, which an escape may replace.
   [[gnu::noinline]] std::uint8_t put(std::size_t row, std::size_t column) {
-    const std::size_t at = row * tile_.columns + column;
-    std::uint8_t symbol = predict::symbol_of(tile_.cells[at]);
-    if (!tables_.has(tile_.cells[at])) symbol = predict::kEscape;
+    const std::size_t at = row * tile_.columns() + column;
+    std::uint8_t symbol = predict::symbol_of(tile_.cells()[at]);
+    if (!tables_.has(tile_.cells()[at])) symbol = predict::kEscape;
     if (symbol == predict::kEscape) {
       const std::uint64_t word = order_.word(bytes_, row, column);
       raw_.put(word >> Words::kTailBits, Words::kHeadBits);
-    } else if (tile_.counts[at] == predict::kRare) {
+    } else if (tile_.counts()[at] == predict::kRare) {
       const predict::Code code = tile_.code_at(row, column);
       raw_.put(code.bits, code.count);
     } else {
-      raw_.put(tile_.bits[at], tile_.counts[at]);
+      raw_.put(tile_.bits()[at], tile_.counts()[at]);
     }
     if constexpr (Words::kTailBits > 0) {
       if (symbol == predict::kZeroSymbol) return symbol;
@@ -251,16 +186,9 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
   predict::Scales scales =
       predict::estimate_scales(lifted.values(), predictions, tile.columns, with_columns);
 
-  TileOnGrid on_grid{.values = lifted.values(),
-                     .predictions = predictions,
-                     .scales = scales,
-                     .grid = grid_of(header.trailing_zeros, FloatWords<dtype>::kLowest),
-                     .columns = tile.columns,
-                     .cells = {},
-                     .counts = {},
-                     .bits = {}};
-  on_grid.code();
-  header.member = predict::choose_member({on_grid.cells.get(), on_grid.values.size()});
+  const TileOnGrid on_grid(lifted.values(), predictions, scales,
+                           grid_of(header.trailing_zeros, FloatWords<dtype>::kLowest));
+  header.member = predict::choose_member(on_grid.cells());
   const auto tables = predict::tables_of(header.member);
   SymbolWriter<dtype> writer(on_grid, *tables, order, bytes, header.trailing_zeros.tail);
   for (const Block& block : blocks_of(model, tile)) writer.write(block);

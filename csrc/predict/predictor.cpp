@@ -124,9 +124,9 @@ void Predictor::first(const Block& block, std::size_t known, Strided<float> pred
     const std::size_t pivots = model_.columns.pivots;
     for (std::size_t i = 0; i < block.rows(); ++i) {
       for (std::size_t j = 0; j < columns; ++j) {
-        sums[i * columns + j] = row_kernels().dot(
-            values_.data() + (block.top + i) * column_pivots_,
-            model_.columns.weights.data() + (block.left + j) * pivots, std::min(known, pivots));
+        sums[i * columns + j] = rows_.dot(values_.data() + (block.top + i) * column_pivots_,
+                                          model_.columns.weights.data() + (block.left + j) * pivots,
+                                          std::min(known, pivots));
       }
     }
   } else {
@@ -151,9 +151,9 @@ void Predictor::second(const Block& block, std::size_t known, Strided<const floa
     for (std::size_t i = 0; i < block.rows(); ++i) {
       for (std::size_t j = 0; j < columns; ++j) {
         sums[i * columns + j] =
-            row_kernels().dot(narrow_remainders_.data() + (block.left + j) * row_pivots_,
-                              model_.rows.weights.data() + (block.top + i) * pivots,
-                              std::min(model_.known_rows + known, pivots));
+            rows_.dot(narrow_remainders_.data() + (block.left + j) * row_pivots_,
+                      model_.rows.weights.data() + (block.top + i) * pivots,
+                      std::min(model_.known_rows + known, pivots));
       }
     }
   } else {
@@ -163,9 +163,9 @@ void Predictor::second(const Block& block, std::size_t known, Strided<const floa
         false);
   }
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    row_kernels().add_predictions(sums + i * columns, remainder_column_units_.data() + block.left,
-                                  remainder_row_units_[block.top + i], first.row(i), columns,
-                                  predictions.row(i));
+    rows_.add_predictions(sums + i * columns, remainder_column_units_.data() + block.left,
+                          remainder_row_units_[block.top + i], first.row(i), columns,
+                          predictions.row(i));
   }
 }
 
@@ -186,10 +186,9 @@ void Predictor::learn_remainders(const Block& block, Strided<const float> values
     const std::size_t row = model_.known_rows + i;
     if (row >= model_.rows.pivots) return;
     std::int16_t* pairs = remainders_.data() + (row / 2 * all_columns + block.left) * 2;
-    row_kernels().remainder_codes(values.row(i - block.top), first.row(i - block.top),
-                                  remainder_column_reciprocals_.data() + block.left,
-                                  remainder_row_reciprocals_[i], row % 2 != 0, block.columns(),
-                                  pairs);
+    rows_.remainder_codes(values.row(i - block.top), first.row(i - block.top),
+                          remainder_column_reciprocals_.data() + block.left,
+                          remainder_row_reciprocals_[i], row % 2 != 0, block.columns(), pairs);
     for (std::size_t j = block.left; j < std::min(block.right, narrow_columns_); ++j) {
       narrow_remainders_[j * row_pivots_ + row] = pairs[2 * (j - block.left) + row % 2];
     }

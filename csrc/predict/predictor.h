@@ -51,8 +51,7 @@ class Predictor {
   /// Prediction of the block's values from the first `known` columns of their rows.
   void first(const Block& block, std::size_t known, Strided<float> predictions);
   /// Adds to `first` the prediction of what it leaves, from the first `known` rows of their columns
-  /// and those that the model knows.
-  /// `predictions` may be `first`.
+  /// and those that the model knows. `predictions` may be `first`.
   void second(const Block& block, std::size_t known, Strided<const float> first,
               Strided<float> predictions);
   /// Whether `second` adds anything.
@@ -68,6 +67,9 @@ class Predictor {
   [[nodiscard]] const std::vector<std::int16_t>& remainders() const { return remainders_; }
 
  private:
+  /// For `count` numbers, valid until the next call.
+  std::int32_t* room_for_sums(std::size_t count);
+
   const Model& model_;
   const RowKernels& rows_ = row_kernels();
   const GemmKernels& products_ = gemm_kernels();
@@ -82,8 +84,6 @@ class Predictor {
   std::vector<std::int16_t> narrow_remainders_;  // the same again, [narrow columns][row pivots]
   std::vector<std::int16_t> column_weights_;     // [column pivots / 2][columns][2]
   std::vector<std::int16_t> row_weights_;        // [rows][row pivots]
-  std::int32_t* room_for_sums(std::size_t count);
-
   std::unique_ptr<std::int32_t[]> sums_;
   std::size_t most_sums_ = 0;
 };
