@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "coder/bits.h"
 #include "coder/rans.h"
 
 namespace py = pybind11;
@@ -87,19 +86,6 @@ at::Tensor decode(const at::Tensor& chunk, const at::Tensor& contexts, const at:
   return tensor_of<std::uint8_t>(symbols);
 }
 
-at::Tensor unpacked(const at::Tensor& bytes, const at::Tensor& counts) {
-  std::vector<std::uint32_t> values(static_cast<std::size_t>(counts.numel()));
-  unpack_bits(std::as_bytes(elements<std::uint8_t>(bytes)), elements<std::uint8_t>(counts), values);
-  const std::vector<std::int64_t> wide(values.begin(), values.end());
-  return tensor_of<std::int64_t>(wide);
-}
-
-at::Tensor unpacked_unary(const at::Tensor& bytes, std::size_t count) {
-  std::vector<std::uint8_t> values(count);
-  unpack_unary(std::as_bytes(elements<std::uint8_t>(bytes)), values);
-  return tensor_of<std::uint8_t>(values);
-}
-
 }  // namespace
 
 void bind(py::module_& m) {
@@ -123,21 +109,6 @@ void bind(py::module_& m) {
         py::arg("path"), py::arg("blocks") = std::vector<std::size_t>());
   m.def("rans_decode", &decode, py::arg("chunk"), py::arg("contexts"), py::arg("counts"),
         py::arg("path"), py::arg("blocks") = std::vector<std::size_t>());
-  m.def(
-      "pack_bits",
-      [](const at::Tensor& values, const at::Tensor& counts) {
-        return bytes_tensor(
-            pack_bits(narrowed<std::uint32_t>(values), elements<std::uint8_t>(counts)));
-      },
-      py::arg("values"), py::arg("counts"));
-  m.def("unpack_bits", &unpacked, py::arg("bytes"), py::arg("counts"));
-  m.def(
-      "pack_unary",
-      [](const at::Tensor& values) {
-        return bytes_tensor(pack_unary(elements<std::uint8_t>(values)));
-      },
-      py::arg("values"));
-  m.def("unpack_unary", &unpacked_unary, py::arg("bytes"), py::arg("count"));
 }
 
 }  // namespace lmgc::coder

@@ -1,12 +1,10 @@
 #include "fuzz_coder.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <optional>
 #include <vector>
 
-#include "coder/bits.h"
 #include "coder/rans.h"
 
 namespace {
@@ -74,19 +72,4 @@ void fuzz_coder(std::uint8_t choice, std::span<const std::byte> bytes) {
   decoder.decode(std::span(own_contexts).subspan(blocks[0]), std::span(back).subspan(blocks[0]));
   decoder.finish();
   if (back != symbols) std::abort();
-
-  std::vector<std::uint8_t> numbers(choice);
-  try {
-    unpack_unary(bytes, numbers);
-    if (!std::ranges::equal(pack_unary(numbers), bytes)) std::abort();
-  } catch (const StreamError&) {
-  }
-  std::vector<std::uint8_t> counts(symbols.size());
-  std::ranges::transform(symbols, counts.begin(), [](std::uint8_t x) { return x % 33; });
-  std::vector<std::uint32_t> values(counts.size());
-  try {
-    unpack_bits(bytes, counts, values);
-    if (!std::ranges::equal(pack_bits(values, counts), bytes)) std::abort();
-  } catch (const StreamError&) {
-  }
 }
