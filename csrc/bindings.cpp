@@ -2,8 +2,8 @@
 #include "coder/bind.h"
 #include "hook/bind.h"
 #include "model/bind.h"
-#include "predict/bind_kernels.h"
 #include "predict/bind_history.h"
+#include "predict/bind_kernels.h"
 
 PYBIND11_MODULE(_C, module) {
   lmgc::model::bind(module);

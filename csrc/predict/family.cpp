@@ -93,8 +93,7 @@ const Distribution& distribution(std::size_t shape) {
   static const std::array<Distribution, kShapes> all = [] {
     return [&]<std::size_t... i>(std::index_sequence<i...>) {
       return std::array<Distribution, kShapes>{Distribution(kPowers[i])...};
-    }
-    (std::make_index_sequence<kShapes>());
+    }(std::make_index_sequence<kShapes>());
   }();
   return all[shape];
 }

@@ -38,12 +38,17 @@ class GemmBlocks {
  public:
   static void multiply(const GemmShape& shape, const std::int16_t* a, const std::int16_t* b,
                        std::int32_t* c, bool accumulate) {
+    if (shape.pairs == 0) {  // a and b may be null
+      for (std::size_t i = 0; i < shape.m && !accumulate; ++i) {
+        std::fill_n(c + i * shape.c_stride, shape.n, 0);
+      }
+      return;
+    }
     alignas(64) std::int16_t packed[2 * kDepth * kColumns];
     for (std::size_t column = 0; column < shape.n; column += kColumns) {
       const std::size_t columns = std::min(kColumns, shape.n - column);
       const bool packs = !reads_in_place(shape, columns);
-      std::size_t start = 0;
-      do {  // once even for no pairs
+      for (std::size_t start = 0; start < shape.pairs; start += kDepth) {
         GemmShape part = shape;
         part.n = columns;
         part.pairs = std::min(kDepth, shape.pairs - start);
@@ -54,8 +59,7 @@ class GemmBlocks {
           const std::int16_t* left = a + row * shape.a_stride + 2 * start;
           block(part, left, right, c + row * shape.c_stride + column, accumulate || start > 0);
         }
-        start += kDepth;
-      } while (start < shape.pairs);
+      }
     }
   }
 
