@@ -214,6 +214,18 @@ def test_mantissa_bits_that_are_zero_cost_nothing() -> None:
     assert rate(codec, narrow.double()) * 64 < bits + 0.05
 
 
+def test_history_learns_alike_when_a_side_flushes_denormals() -> None:
+    averages = [low_rank(seed) * 1e-36 for seed in range(3)]
+    payload = codec_after("fast", averages).encode(averages[0])
+    torch.set_flush_denormal(True)
+    try:
+        flushing = codec_after("fast", averages)
+        assert torch.equal(flushing.encode(averages[0]), payload)
+        assert torch.equal(to_bits(flushing.decode(payload)), to_bits(averages[0]))
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def test_averages_that_are_not_finite_do_no_lasting_harm() -> None:
     averages = [low_rank(seed) for seed in range(6)]
     broken = averages[2].clone()

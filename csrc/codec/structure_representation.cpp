@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cfenv>
 #include <limits>
 #include <stdexcept>
 
@@ -11,6 +10,7 @@
 #include "codec/planes_coder.h"
 #include "codec/tile_coder.h"
 #include "codec/tile_sections.h"
+#include "default_environment.h"
 #include "parallel.h"
 #include "predict/history.h"
 #include "predict/tile.h"
@@ -18,22 +18,6 @@
 
 namespace lmgc::codec {
 namespace {
-
-/// The default floating-point environment on this thread, while it lives: the user's may flush
-/// denormals, and ranks must compute alike.
-class DefaultEnvironment {
- public:
-  DefaultEnvironment() {
-    std::fegetenv(&saved_);
-    std::fesetenv(FE_DFL_ENV);
-  }
-  ~DefaultEnvironment() { std::fesetenv(&saved_); }
-  DefaultEnvironment(const DefaultEnvironment&) = delete;
-  DefaultEnvironment& operator=(const DefaultEnvironment&) = delete;
-
- private:
-  std::fenv_t saved_;
-};
 
 using Shape = std::vector<std::int64_t>;
 
@@ -61,34 +45,42 @@ struct Job {
   [[nodiscard]] const predict::Model* model() const {
     return history != nullptr ? history->model().get() : nullptr;
   }
-  [[nodiscard]] predict::OwnRows own_rows() const {
-    return history != nullptr ? history->own_rows() : predict::OwnRows(tile);
-  }
 };
 
-/// First byte of a tile's code in sections; flags of other codes are below.
-constexpr std::byte kSections{255};
+/// First byte of a tile's code in sections: learning starts from nothing, or from history. Flags of
+/// other codes are below.
+constexpr std::byte kSections{254}, kSectionsFromHistory{255};
+
+void keep_shorter(std::vector<std::byte>& code, std::byte first, std::vector<std::byte> other) {
+  if (other.size() + 1 >= code.size()) return;
+  other.insert(other.begin(), first);
+  code = std::move(other);
+}
 
 std::vector<std::byte> encode_job(serialize::DType dtype, const std::byte* values, const Job& job,
                                   bool own_rows) {
   const DefaultEnvironment environment;
   std::vector<std::byte> code = encode_tile(dtype, values, job.tile, job.model());
   if (!own_rows || code.empty() || !predict::has_model(job.tile)) return code;
-  std::vector<std::byte> sections = encode_sections(dtype, values, job.tile, job.own_rows());
-  if (sections.size() + 1 >= code.size()) return code;
-  sections.insert(sections.begin(), kSections);
-  return sections;
+  if (job.history != nullptr) {
+    keep_shorter(code, kSectionsFromHistory,
+                 encode_sections(dtype, values, job.tile, job.history->own_rows()));
+  }
+  keep_shorter(code, kSections,
+               encode_sections(dtype, values, job.tile, predict::OwnRows(job.tile)));
+  return code;
 }
 
 void decode_job(serialize::DType dtype, std::span<const std::byte> code, const Job& job,
                 std::byte* values) {
   const DefaultEnvironment environment;
-  if (code.empty() || code.front() != kSections) {
-    decode_tile(dtype, code, job.tile, job.model(), values);
-  } else if (predict::has_model(job.tile)) {
-    decode_sections(dtype, code.subspan(1), job.tile, job.own_rows(), values);
+  const std::byte first = code.empty() ? std::byte{0} : code.front();
+  if (first == kSections && predict::has_model(job.tile)) {
+    decode_sections(dtype, code.subspan(1), job.tile, predict::OwnRows(job.tile), values);
+  } else if (first == kSectionsFromHistory && job.history != nullptr) {
+    decode_sections(dtype, code.subspan(1), job.tile, job.history->own_rows(), values);
   } else {
-    throw PayloadError(PayloadError::Kind::kCorrupt, "a small tile in sections");
+    decode_tile(dtype, code, job.tile, job.model(), values);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "default_environment.h"
 #include "parallel.h"
 
 namespace lmgc::predict {
@@ -56,7 +57,10 @@ void History::observe(std::span<const float> average) {
   for (std::size_t tile = 0; tile < tiles_.size(); ++tile) {
     if (histories_[tile] && learns(tile)) learning.push_back(histories_[tile].get());
   }
-  const auto learn = [&](std::size_t i) { learning[i]->observe(average.data(), decay); };
+  const auto learn = [&](std::size_t i) {
+    const DefaultEnvironment environment;
+    learning[i]->observe(average.data(), decay);
+  };
   if (learning.size() == 1) {
     learn(0);  // no threads to wait for
   } else if (!learning.empty()) {
