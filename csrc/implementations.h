@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,19 +23,15 @@ class Implementations {
   [[nodiscard]] const Loops& current() const { return *current_.load(std::memory_order_relaxed); }
   void use(const Loops& loops) { current_.store(&loops, std::memory_order_relaxed); }
 
-  /// Null if no usable one has this name.
-  [[nodiscard]] const Loops* find(std::string_view name) const {
-    for (const Loops* loops : usable_) {
-      if (loops->name == name) return loops;
-    }
-    return nullptr;
-  }
-
-  /// For messages.
-  [[nodiscard]] std::string names() const {
+  /// Throws std::invalid_argument if no usable one has this name.
+  [[nodiscard]] const Loops& named(std::string_view name) const {
     std::string all;
-    for (const Loops* loops : usable_) all.append(all.empty() ? "" : ", ").append(loops->name);
-    return all;
+    for (const Loops* loops : usable_) {
+      if (loops->name == name) return *loops;
+      all.append(all.empty() ? "" : ", ").append(loops->name);
+    }
+    throw std::invalid_argument("lmgc: no loops named '" + std::string(name) +
+                                "' here; usable: " + all);
   }
 
  private:

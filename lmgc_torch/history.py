@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -11,7 +10,6 @@ from lmgc_torch import _C
 
 # Pivots at most, and how they are coded: in blocks that double, of 16, or one by one.
 _OPTIONS = {"fast": (128, 0), "balanced": (512, 1), "max": (512, 2)}
-_FEWEST_VALUES = 4096  # smaller parameters are not worth a history
 
 
 def make_histories(preset: str, shapes: Sequence[Sequence[int]]) -> list[_C.History | None]:
@@ -20,8 +18,7 @@ def make_histories(preset: str, shapes: Sequence[Sequence[int]]) -> list[_C.Hist
 
 
 def _make(preset: str, shape: Sequence[int], index: int) -> _C.History | None:
-    wide = sum(size > 1 for size in shape) > 1
-    if preset not in _OPTIONS or not wide or math.prod(shape) < _FEWEST_VALUES:
+    if preset not in _OPTIONS or not _C.is_matrix(shape):
         return None
     max_pivots, blocks = _OPTIONS[preset]
     return _C.History(shape, max_pivots, blocks, phase=index)  # parameters learn in turns

@@ -46,6 +46,7 @@ def restore_settings() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     _C.set_predict_gemm_path(_C.predict_gemm_paths()[0])
+    _C.set_wide_path(_C.wide_paths()[0])
 
 
 def covered(shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -72,12 +73,13 @@ def test_tiles_cover_every_value_once(shape: tuple[int, ...]) -> None:
 def test_same_bits_with_any_threads_and_kernels(shape: tuple[int, ...], blocks: int) -> None:
     steps = averages(shape, 2 if math.prod(shape) > 100_000 else 5)
     states = set()
-    for threads, path in [(1, path) for path in _C.predict_gemm_paths()] + [(2, None)]:
-        if path == "scalar" and math.prod(shape) > 100_000:
-            continue  # slow
-        torch.set_num_threads(threads)
-        _C.set_predict_gemm_path(path or _C.predict_gemm_paths()[0])
-        states.add(learned(shape, steps, 32, blocks).state())
+    large = math.prod(shape) > 100_000  # where scalar products are slow
+    for path in _C.predict_gemm_paths()[: 1 if large else None]:
+        for wide, threads in ((_C.wide_paths()[0], 1), (_C.wide_paths()[-1], 2)):
+            torch.set_num_threads(threads)
+            _C.set_predict_gemm_path(path)
+            _C.set_wide_path(wide)
+            states.add(learned(shape, steps, 32, blocks).state())
     assert len(states) == 1
 
 

@@ -71,5 +71,5 @@ def test_what_does_not_fit_is_refused() -> None:
         _C.predict_gemm(a, a, c, "scalar")
     with pytest.raises(ValueError, match="c is .*expected a CPU matrix of Int"):
         _C.predict_gemm(a, b, a, "scalar")
-    with pytest.raises(ValueError, match="no products named 'cuda' here; usable: .*scalar"):
+    with pytest.raises(ValueError, match="no loops named 'cuda' here; usable: .*scalar"):
         _C.predict_gemm(a, b, c, "cuda")

@@ -148,6 +148,7 @@ def test_every_implementation_gives_the_same_payload() -> None:
         (_C.set_predict_gemm_path, _C.predict_gemm_paths()),
         (_C.set_rans_path, _C.rans_paths()),
         (_C.set_row_path, _C.row_paths()),
+        (_C.set_wide_path, _C.wide_paths()),
     ]
     for switch, paths in switches:
         for path in reversed(paths):  # ends with the fastest

@@ -1,7 +1,5 @@
 #include "codec/observe.h"
 
-#include <bit>
-#include <cstring>
 #include <vector>
 
 #include "codec/codec.h"
@@ -9,26 +7,7 @@
 #include "serialize/float_words.h"
 
 namespace lmgc::codec {
-namespace {
-
 using serialize::DType;
-
-/// Elements of a float dtype as float32; what float32 cannot hold becomes a NaN, which history
-/// takes for 0.
-std::vector<float> lifted(DType dtype, const std::byte* values, std::size_t count) {
-  std::vector<float> floats(count);
-  serialize::with_float(dtype, [&]<DType type>() {
-    using Words = serialize::FloatWords<type>;
-    for (std::size_t i = 0; i < count; ++i) {
-      typename Words::Word word;
-      std::memcpy(&word, values + i * sizeof word, sizeof word);
-      floats[i] = std::bit_cast<float>(Words::lift(word));
-    }
-  });
-  return floats;
-}
-
-}  // namespace
 
 void observe(const at::Tensor& average, std::span<const Parameter> parameters) {
   const DType dtype = payload_dtype(average.scalar_type());
@@ -44,7 +23,10 @@ void observe(const at::Tensor& average, std::span<const Parameter> parameters) {
       if (dtype == DType::kFloat32) {
         parameter.history->observe({reinterpret_cast<const float*>(values), count});
       } else {
-        parameter.history->observe(lifted(dtype, values, count));
+        // What float32 cannot hold becomes a NaN, which history takes for 0.
+        std::vector<float> lifted(count);
+        serialize::lift_all(dtype, values, count, lifted.data());
+        parameter.history->observe(lifted);
       }
     }
     values += count * serialize::traits(dtype).bytes;

@@ -1,6 +1,7 @@
 #include "codec/planes_coder.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "codec/byte_stream.h"
 #include "codec/payload_error.h"
@@ -8,10 +9,11 @@
 #include "coder/range_encoder.h"
 #include "parallel.h"
 #include "prior/adaptive_prior.h"
-#include "serialize/planes.h"
 
 namespace lmgc::codec {
 namespace {
+
+static_assert(std::endian::native == std::endian::little, "payloads are little-endian");
 
 constexpr std::size_t kMaxChunkValues = std::size_t{1} << 16;
 
@@ -21,8 +23,26 @@ struct Chunk {
   std::span<const std::byte> coded;
 };
 
-std::size_t alphabet(serialize::DType dtype) {
-  return std::size_t{1} << serialize::traits(dtype).symbol_bits;
+constexpr std::size_t kAlphabet = 256;
+
+/// Divides elements of `size` bytes into their highest bytes, `symbols`, and the others, `raw`.
+void split(std::span<const std::byte> values, std::size_t size, std::span<std::uint16_t> symbols,
+           std::span<std::byte> raw) {
+  for (std::size_t i = 0; i < symbols.size(); ++i) {
+    const auto value = values.subspan(i * size, size);
+    std::ranges::copy(value.first(size - 1),
+                      raw.begin() + static_cast<std::ptrdiff_t>(i * (size - 1)));
+    symbols[i] = std::to_integer<std::uint16_t>(value.back());
+  }
+}
+
+void join(std::span<const std::uint16_t> symbols, std::span<const std::byte> raw, std::size_t size,
+          std::span<std::byte> values) {
+  for (std::size_t i = 0; i < symbols.size(); ++i) {
+    const auto value = values.subspan(i * size, size);
+    std::ranges::copy(raw.subspan(i * (size - 1), size - 1), value.begin());
+    value.back() = std::byte(symbols[i]);
+  }
 }
 
 std::vector<Chunk> plan(std::span<const Parameter> parameters) {
@@ -47,12 +67,9 @@ struct Table {
 
 /// Fewest bytes of a chunk's code: its first 16 symbols have equal frequencies, and all of the code
 /// but its last 4 bytes is written whatever they are.
-std::size_t least_coded_bytes(serialize::DType dtype, std::size_t values) {
-  const auto symbol_bits = static_cast<std::size_t>(serialize::traits(dtype).symbol_bits);
-  return values < 16 ? 1 : 2 * symbol_bits - 4;
-}
+std::size_t least_coded_bytes(std::size_t values) { return values < 16 ? 1 : 12; }
 
-Table read_table(serialize::DType dtype, ByteReader& reader) {
+Table read_table(ByteReader& reader) {
   Table table;
   const std::uint64_t count = reader.varint();
   if (count > reader.rest().size() / 2) {  // two bytes each, at least
@@ -63,7 +80,7 @@ Table read_table(serialize::DType dtype, ByteReader& reader) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t values = reader.varint();
     const std::uint64_t coded_bytes = reader.varint();
-    if (values == 0 || values > kMaxChunkValues || coded_bytes < least_coded_bytes(dtype, values)) {
+    if (values == 0 || values > kMaxChunkValues || coded_bytes < least_coded_bytes(values)) {
       throw PayloadError(PayloadError::Kind::kCorrupt, "chunk " + std::to_string(i) + " of " +
                                                            std::to_string(values) + " values in " +
                                                            std::to_string(coded_bytes) + " bytes");
@@ -79,15 +96,15 @@ Table read_table(serialize::DType dtype, ByteReader& reader) {
 
 std::vector<std::byte> encode_planes(serialize::DType dtype, std::span<const std::byte> values,
                                      std::span<const Parameter> parameters) {
-  const std::size_t count = values.size() / serialize::traits(dtype).bytes;
+  const std::size_t size = serialize::traits(dtype).bytes, count = values.size() / size;
   std::vector<std::uint16_t> symbols(count);
-  std::vector<std::byte> raw(serialize::raw_plane_bytes(dtype, count));
-  serialize::split(dtype, values, symbols, raw);
+  std::vector<std::byte> raw(count * (size - 1));
+  split(values, size, symbols, raw);
 
   const std::vector<Chunk> chunks = plan(parameters);
   std::vector<std::vector<std::byte>> coded(chunks.size());
   parallel_for(chunks.size(), [&](std::size_t i) {
-    prior::AdaptivePrior prior(alphabet(dtype));
+    prior::AdaptivePrior prior(kAlphabet);
     coder::RangeEncoder encoder;
     for (const std::uint16_t& symbol :
          std::span(symbols).subspan(chunks[i].start, chunks[i].values)) {
@@ -111,22 +128,22 @@ std::vector<std::byte> encode_planes(serialize::DType dtype, std::span<const std
 
 std::uint64_t planes_capacity_bytes(serialize::DType dtype, std::span<const std::byte> body) {
   ByteReader reader(body);
-  const Table table = read_table(dtype, reader);
+  const Table table = read_table(reader);
   return std::uint64_t{table.values} * serialize::traits(dtype).bytes;
 }
 
 void decode_planes(serialize::DType dtype, std::span<const std::byte> body,
                    std::span<std::byte> values) {
-  const std::size_t count = values.size() / serialize::traits(dtype).bytes;
+  const std::size_t size = serialize::traits(dtype).bytes, count = values.size() / size;
   ByteReader reader(body);
-  Table table = read_table(dtype, reader);
+  Table table = read_table(reader);
   std::vector<Chunk>& chunks = table.chunks;
   if (table.values != count) {
     throw PayloadError(
         PayloadError::Kind::kCorrupt,
         "chunks hold " + std::to_string(table.values) + " of " + std::to_string(count) + " values");
   }
-  const auto raw = reader.bytes(serialize::raw_plane_bytes(dtype, count));
+  const auto raw = reader.bytes(count * (size - 1));
   for (std::size_t i = 0; i < chunks.size(); ++i)
     chunks[i].coded = reader.bytes(table.coded_bytes[i]);
   if (!reader.rest().empty()) {
@@ -135,14 +152,14 @@ void decode_planes(serialize::DType dtype, std::span<const std::byte> body,
 
   std::vector<std::uint16_t> symbols(count);
   parallel_for(chunks.size(), [&](std::size_t i) {
-    prior::AdaptivePrior prior(alphabet(dtype));
+    prior::AdaptivePrior prior(kAlphabet);
     coder::RangeDecoder decoder(chunks[i].coded);
     for (std::uint16_t& symbol : std::span(symbols).subspan(chunks[i].start, chunks[i].values)) {
       symbol = decoder.decode(prior.cumulative_frequencies());
       prior.update({&symbol, 1});
     }
   });
-  serialize::join(dtype, symbols, raw, values);
+  join(symbols, raw, size, values);
 }
 
 }  // namespace lmgc::codec

@@ -1,9 +1,6 @@
 #include "codec/structure_representation.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
-#include <stdexcept>
 
 #include "codec/byte_stream.h"
 #include "codec/payload_error.h"
@@ -11,6 +8,7 @@
 #include "codec/tile_coder.h"
 #include "codec/tile_sections.h"
 #include "default_environment.h"
+#include "hex.h"
 #include "parallel.h"
 #include "predict/history.h"
 #include "predict/tile.h"
@@ -21,11 +19,7 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 
-/// Parameters with fewer values have nothing to predict from; neighbours are coded as one.
-constexpr std::int64_t kSmall = 4096;
-
-/// Part of a tensor that is cut into tiles: a parameter, or neighbours without structure as one
-/// flat run.
+/// Part of a tensor that is cut into tiles: a matrix, or neighbours that are none as one flat run.
 struct Piece {
   std::uint64_t rows, columns;  ///< columns 0: flat, of `rows` values
   const predict::History* history;
@@ -88,13 +82,11 @@ std::vector<Piece> pieces_of(std::span<const Parameter> parameters) {
   std::vector<Piece> pieces;
   for (const Parameter& parameter : parameters) {
     const auto values = static_cast<std::uint64_t>(parameter.values());
-    std::uint64_t rows = 1;
-    for (const std::int64_t size : parameter.shape) {
-      if (rows == 1) rows = static_cast<std::uint64_t>(size);
-    }
-    const bool flat = values < kSmall || rows == values;
     if (values == 0) continue;
-    if (!flat) {
+    if (predict::is_matrix(parameter.shape)) {
+      const auto first =
+          std::ranges::find_if(parameter.shape, [](std::int64_t size) { return size > 1; });
+      const auto rows = static_cast<std::uint64_t>(*first);
       pieces.push_back({rows, values / rows, parameter.history.get()});
     } else if (!pieces.empty() && pieces.back().columns == 0) {
       pieces.back().rows += values;
@@ -162,10 +154,8 @@ Table read_table(ByteReader& reader) {
   return table;
 }
 
-std::string hex(std::uint64_t number) {
-  std::string digits;
-  for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[number >> shift & 15];
-  return digits;
+std::string hex(std::uint64_t fingerprint) {
+  return lmgc::hex(std::as_bytes(std::span(&fingerprint, 1)));
 }
 
 /// Gives the payload's pieces the history of `parameters`, which must be what it was coded with.

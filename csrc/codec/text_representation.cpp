@@ -9,6 +9,7 @@
 #include "codec/payload_error.h"
 #include "coder/range_decoder.h"
 #include "coder/range_encoder.h"
+#include "hex.h"
 #include "parallel.h"
 
 namespace lmgc::codec {
@@ -16,16 +17,6 @@ namespace {
 
 using serialize::TextFormat;
 using Kind = PayloadError::Kind;
-
-std::string hex(std::span<const std::uint8_t> bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const std::uint8_t byte : bytes) {
-    text.push_back(kDigits[byte >> 4]);
-    text.push_back(kDigits[byte & 15]);
-  }
-  return text;
-}
 
 /// Decodes `chunks` in lockstep into consecutive runs of `run` symbols; the last may be shorter.
 void decode_chunks(prior::Prior& prior, std::span<const std::span<const std::byte>> chunks,
@@ -107,8 +98,10 @@ void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byt
   if (!std::ranges::equal(fingerprint, std::as_bytes(std::span(fingerprint_)))) {
     Fingerprint theirs;
     std::ranges::copy(fingerprint, std::as_writable_bytes(std::span(theirs)).begin());
-    throw PayloadError(Kind::kModel, "written with model " + hex(theirs) + ", this codec has " +
-                                         hex(fingerprint_) + "; load the same model on every side");
+    throw PayloadError(Kind::kModel, "written with model " + hex(std::as_bytes(std::span(theirs))) +
+                                         ", this codec has " +
+                                         hex(std::as_bytes(std::span(fingerprint_))) +
+                                         "; load the same model on every side");
   }
   if (serialization >= serialize::kSerializationNames.size() || bytes_per_group == 0 ||
       bytes_per_group > serialize::kMaxBytesPerGroup || byte_order > 1) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/payload_error.h"
+#include "predict/predictor.h"
 #include "predict/scales.h"
 
 namespace lmgc::codec {
@@ -42,7 +43,8 @@ TileHeader read_header(ByteReader& reader, int tail_bits, bool has_model) {
   }
   if (header.flags & kIsPredicted) {
     if (!has_model) throw PayloadError(PayloadError::Kind::kCorrupt, "a tile without a model");
-    header.level = std::clamp<std::int16_t>(reader.fixed<std::int16_t>(), -200, 200);
+    header.level = std::clamp<std::int16_t>(reader.fixed<std::int16_t>(), -predict::kMaxLevel,
+                                            predict::kMaxLevel);
   }
   return header;
 }

@@ -1,7 +1,5 @@
 #include "codec/tile_sections.h"
 
-#include <bit>
-#include <cstring>
 #include <memory>
 
 #include "codec/byte_stream.h"
@@ -24,17 +22,12 @@ predict::Tile section_of(const predict::Tile& tile, std::size_t top, std::size_t
 /// Values of the rows at `places`, by column, as float32.
 std::vector<float> lifted_rows(DType dtype, const std::byte* values, const predict::Tile& tile,
                                std::span<const std::uint16_t> places) {
-  std::vector<float> lifted;
-  lifted.reserve(places.size() * tile.columns);
-  serialize::with_float(dtype, [&]<DType type>() {
-    using Words = serialize::FloatWords<type>;
-    std::vector<typename Words::Word> words(tile.columns);
-    for (const std::uint16_t place : places) {
-      std::memcpy(words.data(), values + (tile.start + place * tile.stride) * sizeof words[0],
-                  words.size() * sizeof words[0]);
-      for (const auto word : words) lifted.push_back(std::bit_cast<float>(Words::lift(word)));
-    }
-  });
+  std::vector<float> lifted(places.size() * tile.columns);
+  const std::size_t size = serialize::traits(dtype).bytes;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    serialize::lift_all(dtype, values + (tile.start + places[i] * tile.stride) * size, tile.columns,
+                        lifted.data() + i * tile.columns);
+  }
   return lifted;
 }
 

@@ -58,14 +58,7 @@ std::span<const RansKernels* const> usable_rans_kernels() { return implementatio
 
 const RansKernels& rans_kernels() { return implementations().current(); }
 
-const RansKernels& rans_kernels(std::string_view name) {
-  const RansKernels* found = implementations().find(name);
-  if (found == nullptr) {
-    throw std::invalid_argument("lmgc::coder: no rANS kernels named '" + std::string(name) +
-                                "' here; usable: " + implementations().names());
-  }
-  return *found;
-}
+const RansKernels& rans_kernels(std::string_view name) { return implementations().named(name); }
 
 void use_rans_kernels(std::string_view name) { implementations().use(rans_kernels(name)); }
 
@@ -104,19 +97,6 @@ std::vector<std::byte> rans_encode(const RansTables& tables, std::span<const std
   at -= 4 * lanes;
   for (std::size_t lane = 0; lane < lanes; ++lane) store_state(states[lane], at + 4 * lane);
   return {at, buffer.get() + room};
-}
-
-std::vector<std::byte> rans_encode(const RansTables& tables, std::span<const std::uint8_t> symbols,
-                                   std::span<const std::uint16_t> contexts) {
-  const std::size_t block = symbols.size();
-  return rans_encode(tables, symbols, contexts, {&block, 1});
-}
-
-void rans_decode(const RansTables& tables, std::span<const std::byte> bytes,
-                 std::span<const std::uint16_t> contexts, std::span<std::uint8_t> symbols) {
-  RansDecoder decoder(tables, bytes, symbols.size());
-  decoder.decode(contexts, symbols);
-  decoder.finish();
 }
 
 RansDecoder::RansDecoder(const RansTables& tables, std::span<const std::byte> bytes,

@@ -33,15 +33,6 @@ static_assert(rans_lanes(511) == 1 && rans_lanes(512) == 2 && rans_lanes(8192) =
                                                  std::span<const std::size_t> blocks,
                                                  const RansKernels& kernels = rans_kernels());
 
-/// The same with one block.
-[[nodiscard]] std::vector<std::byte> rans_encode(const RansTables& tables,
-                                                 std::span<const std::uint8_t> symbols,
-                                                 std::span<const std::uint16_t> contexts);
-
-/// Inverse of rans_encode with one block. Throws StreamError for bytes that are no such chunk.
-void rans_decode(const RansTables& tables, std::span<const std::byte> bytes,
-                 std::span<const std::uint16_t> contexts, std::span<std::uint8_t> symbols);
-
 /// Decodes a chunk block by block: contexts may depend on all symbols of earlier blocks.
 class RansDecoder {
  public:

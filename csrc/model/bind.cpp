@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hex.h"
 #include "model/key_value_cache.h"
 #include "model/language_model.h"
 #include "model/readout.h"
@@ -55,16 +56,6 @@ py::dict architecture_dict(const LanguageModel& model) {
   d["context"] = a.context;
   d["norm_epsilon"] = a.norm_epsilon;
   return d;
-}
-
-std::string fingerprint_hex(const LanguageModel& model) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (const std::uint8_t byte : model.fingerprint()) {
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
-  }
-  return hex;
 }
 
 std::span<const std::int32_t> ints(const at::Tensor& tensor) {
@@ -127,7 +118,10 @@ void bind(py::module_& m) {
       .def(py::init(&construct), py::arg("architecture"), py::arg("tensors"),
            py::arg("fingerprint"))
       .def_property_readonly("architecture", &architecture_dict)
-      .def_property_readonly("fingerprint", &fingerprint_hex)
+      .def_property_readonly("fingerprint",
+                             [](const LanguageModel& model) {
+                               return hex(std::as_bytes(std::span(model.fingerprint())));
+                             })
       .def_property_readonly("begin_token", &LanguageModel::begin_token)
       .def_property_readonly("byte_tokens",
                              [](const LanguageModel& model) {

@@ -1,7 +1,5 @@
 #include "model/kernels.h"
 
-#include <c10/util/Exception.h>
-
 #include <vector>
 
 #include "implementations.h"
@@ -27,11 +25,6 @@ std::span<const Kernels* const> usable_kernels() { return implementations().usab
 
 const Kernels& kernels() { return implementations().current(); }
 
-void use_kernels(std::string_view name) {
-  const Kernels* found = implementations().find(name);
-  TORCH_CHECK_VALUE(found != nullptr, "lmgc::model: no kernels named '", name,
-                    "' here; usable: ", implementations().names());
-  implementations().use(*found);
-}
+void use_kernels(std::string_view name) { implementations().use(implementations().named(name)); }
 
 }  // namespace lmgc::model

@@ -60,6 +60,9 @@ void observe(History& history, const at::Tensor& average) {
 }  // namespace
 
 void bind_history(py::module_& module) {
+  module.def(
+      "is_matrix", [](const std::vector<std::int64_t>& shape) { return is_matrix(shape); },
+      py::arg("shape"));
   py::class_<History, std::shared_ptr<History>>(module, "History")
       .def(py::init([](const std::vector<std::int64_t>& shape, std::size_t max_pivots,
                        std::uint8_t blocks, std::size_t period, std::size_t phase) {

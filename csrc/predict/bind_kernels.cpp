@@ -9,6 +9,7 @@
 #include "predict/gemm.h"
 #include "predict/pairs.h"
 #include "predict/row_kernels.h"
+#include "predict/wide_loops.h"
 
 namespace py = pybind11;
 
@@ -64,6 +65,8 @@ void bind_kernels(py::module_& m) {
   m.def(
       "set_predict_gemm_path", [](const std::string& name) { use_gemm_kernels(name); },
       py::arg("name"));
+  m.def("wide_paths", [] { return names_of(usable_wide_loops()); });
+  m.def("set_wide_path", [](const std::string& name) { use_wide_loops(name); }, py::arg("name"));
   m.def("row_paths", [] { return names_of(usable_row_kernels()); });
   m.def("set_row_path", [](const std::string& name) { use_row_kernels(name); }, py::arg("name"));
   m.def("predict_gemm", &multiply, py::arg("a"), py::arg("b"), py::arg("c"), py::arg("path"),

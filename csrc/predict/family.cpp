@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include "predict/numbers.h"
+
 namespace lmgc::predict {
 namespace {
 
@@ -17,11 +19,6 @@ constexpr std::array<int, kShapes> kPowers{1, 2, 3, 4, 6, 8, 16, 64};
 constexpr std::array<std::uint16_t, kZeroShares> kZeroFrequencies{
     0, 1, 3, 10, 30, 100, 300, 700, 1200, 1800, 2400, 3000, 3400, 3700, 3900, 4000};
 
-/// 2^exponent of a double's normal range.
-double power_of(int exponent) {
-  return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
-}
-
 /// 2^(k / 8), correctly rounded.
 constexpr std::array<double, 8> kEighths{
     0x1.0000000000000p+0, 0x1.172b83c7d517bp+0, 0x1.306fe0a31b715p+0, 0x1.4bfdad5362a27p+0,
@@ -30,7 +27,7 @@ constexpr std::array<double, 8> kEighths{
 /// 2^(eighths / 8).
 double eighths(int count) {
   const int octaves = count >> 3;
-  return kEighths[static_cast<std::size_t>(count & 7)] * power_of(octaves);
+  return kEighths[static_cast<std::size_t>(count & 7)] * wide::power_of_two(octaves);
 }
 
 /// Student's cumulative distribution at knots: z in steps of 1/64 up to 16, then 64 knots an octave
@@ -69,7 +66,8 @@ class Distribution {
   static double knot(std::size_t k) {
     if (k <= kLinearKnots) return static_cast<double>(k) / 64;
     const std::size_t above = k - kLinearKnots;
-    return static_cast<double>(64 + above % 64) / 64 * power_of(4 + static_cast<int>(above / 64));
+    return static_cast<double>(64 + above % 64) / 64 *
+           wide::power_of_two(4 + static_cast<int>(above / 64));
   }
 
   /// Probability between 0 and z >= 0.

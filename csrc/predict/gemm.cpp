@@ -82,14 +82,7 @@ std::span<const GemmKernels* const> usable_gemm_kernels() { return implementatio
 
 const GemmKernels& gemm_kernels() { return implementations().current(); }
 
-const GemmKernels& gemm_kernels(std::string_view name) {
-  const GemmKernels* found = implementations().find(name);
-  if (found == nullptr) {
-    throw std::invalid_argument("lmgc::predict: no products named '" + std::string(name) +
-                                "' here; usable: " + implementations().names());
-  }
-  return *found;
-}
+const GemmKernels& gemm_kernels(std::string_view name) { return implementations().named(name); }
 
 void use_gemm_kernels(std::string_view name) { implementations().use(gemm_kernels(name)); }
 

@@ -20,8 +20,6 @@ struct HistoryOptions {
   std::size_t period = 8;
   /// Shifts the steps at which tiles learn, so that parameters (say, by their index) take turns.
   std::size_t phase = 0;
-
-  friend bool operator==(const HistoryOptions&, const HistoryOptions&) = default;
 };
 
 /// Every step is learned until this many have been seen.

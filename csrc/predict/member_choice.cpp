@@ -18,6 +18,7 @@ constexpr std::size_t kSymbols = kZeroSymbol;  // that shape and width tell apar
 /// In units of kCostUnit: [kContexts][kSymbols].
 using Costs = std::vector<std::int16_t>;
 
+/// For choices alone, which are sent: frequencies do not depend on this logarithm.
 float bits_of(std::uint32_t frequency) {
   if (frequency == 0) return kEscapeBits;
   return coder::kRansTotalBits - std::log2(static_cast<float>(frequency));

@@ -196,7 +196,7 @@ Model OwnRows::section(std::size_t top, std::size_t bottom) const {
   return model;
 }
 
-/// What `band`'s columns leave of the rows before it.
+/// What `section`'s columns leave of the rows before it.
 void OwnRows::know_rows(Model& section) {
   const std::size_t columns = model_->columns.order.size();
   const std::size_t count = known_.size() / columns;

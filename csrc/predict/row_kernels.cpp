@@ -125,14 +125,7 @@ std::span<const RowKernels* const> usable_row_kernels() { return implementations
 
 const RowKernels& row_kernels() { return implementations().current(); }
 
-const RowKernels& row_kernels(std::string_view name) {
-  const RowKernels* found = implementations().find(name);
-  if (found == nullptr) {
-    throw std::invalid_argument("lmgc::predict: no row loops named '" + std::string(name) +
-                                "' here; usable: " + implementations().names());
-  }
-  return *found;
-}
+const RowKernels& row_kernels(std::string_view name) { return implementations().named(name); }
 
 void use_row_kernels(std::string_view name) { implementations().use(row_kernels(name)); }
 

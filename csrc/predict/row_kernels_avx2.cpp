@@ -8,18 +8,6 @@ bool supported() { return __builtin_cpu_supports("avx2") != 0; }
 
 }  // namespace
 
-const RowKernels kAvx2Rows = {.name = "avx2",
-                              .supported = supported,
-                              .codes = codes_of_row,
-                              .remainder_codes = remainder_codes_of_row,
-                              .predictions = predictions_of_row,
-                              .add_predictions = add_predictions_of_row,
-                              .dot = dot_of_rows,
-                              .code_values = code_values_of_row,
-                              .places = places_of_row,
-                              .words = words_of_row,
-                              .sum_of_squares = sum_of_squares_of_row,
-                              .sizes = sizes_of_row,
-                              .add_excess = add_excess_of_row};
+constinit const RowKernels kAvx2Rows = row_kernels_of("avx2", supported);
 
 }  // namespace lmgc::predict

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #include "predict/grid.h"
 #include "predict/model.h"
@@ -274,6 +275,22 @@ static inline void add_excess_of_row(const std::uint32_t* __restrict sizes, std:
     excess[j] += static_cast<std::int32_t>(sizes[j] - mean) & some;
     counts[j] -= static_cast<std::uint32_t>(some);
   }
+}
+
+static constexpr RowKernels row_kernels_of(std::string_view name, bool (*supported)()) {
+  return {.name = name,
+          .supported = supported,
+          .codes = codes_of_row,
+          .remainder_codes = remainder_codes_of_row,
+          .predictions = predictions_of_row,
+          .add_predictions = add_predictions_of_row,
+          .dot = dot_of_rows,
+          .code_values = code_values_of_row,
+          .places = places_of_row,
+          .words = words_of_row,
+          .sum_of_squares = sum_of_squares_of_row,
+          .sizes = sizes_of_row,
+          .add_excess = add_excess_of_row};
 }
 
 }  // namespace lmgc::predict

@@ -28,6 +28,13 @@ void cut(std::size_t start, std::size_t rows, std::size_t columns, std::vector<T
 
 }  // namespace
 
+bool is_matrix(std::span<const std::int64_t> shape) {
+  std::int64_t values = 1;
+  for (const std::int64_t size : shape) values *= size;
+  return values >= kLeastMatrix &&
+         std::ranges::count_if(shape, [](std::int64_t size) { return size > 1; }) > 1;
+}
+
 std::vector<Tile> tiles_of(std::span<const std::int64_t> shape) {
   std::vector<std::size_t> sizes;
   for (const std::int64_t size : shape) {

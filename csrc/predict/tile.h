@@ -16,9 +16,11 @@ inline constexpr std::size_t kFlatColumns = 64;
 /// A matrix inside a parameter's values: element (i, j) is at start + i * stride + j.
 struct Tile {
   std::size_t start, rows, columns, stride;
-
-  friend bool operator==(const Tile&, const Tile&) = default;
 };
+
+/// Parameters with fewer values, or one dimension above 1, have no structure worth learning.
+inline constexpr std::int64_t kLeastMatrix = 4096;
+[[nodiscard]] bool is_matrix(std::span<const std::int64_t> shape);
 
 /// Tiles that cover each value of a parameter once: at most kMaxSide rows, kMaxTileColumns columns
 /// and kMaxTileValues values. Dimensions of 1 count nothing; the first of the others is that of

@@ -11,7 +11,7 @@
 namespace lmgc::predict {
 namespace {
 
-constexpr std::size_t kLeastValues = 4096, kLeastSide = 8;
+constexpr std::size_t kLeastSide = 8;
 constexpr double kMaxShare = 0.15;
 // What the first step's remainders count: they are of learned values.
 constexpr double kFirstRemainders = 0.1;
@@ -65,7 +65,7 @@ std::size_t side_bytes(std::size_t n, std::size_t pivots) {
 }  // namespace
 
 bool has_model(const Tile& tile) {
-  return tile.rows * tile.columns >= kLeastValues &&
+  return tile.rows * tile.columns >= static_cast<std::size_t>(kLeastMatrix) &&
          std::min(tile.rows, tile.columns) >= kLeastSide;
 }
 

@@ -1,9 +1,9 @@
 #include "predict/tile_prediction.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "predict/grid.h"
+#include "predict/numbers.h"
 #include "predict/predictor.h"
 #include "predict/row_kernels.h"
 
@@ -26,11 +26,10 @@ std::vector<std::int16_t> choose_row_exponents(std::span<const float> values, co
   const std::vector<float> zeros(columns);
   std::vector<std::int16_t> exponents(model.rows.order.size());
   for (std::size_t i = 0; i < exponents.size(); ++i) {
-    const float sum = row_kernels().sum_of_squares(values.data() + i * columns, zeros.data(),
-                                                   units.data(), 1, columns);
-    const float exponent = std::log2(sum / static_cast<float>(columns)) / 2;  // of 0: -infinity
-    exponents[i] = static_cast<std::int16_t>(std::lround(std::clamp(
-        exponent, static_cast<float>(-kMaxRowExponent), static_cast<float>(kMaxRowExponent))));
+    const double sum = row_kernels().sum_of_squares(values.data() + i * columns, zeros.data(),
+                                                    units.data(), 1, columns);
+    exponents[i] = static_cast<std::int16_t>(std::clamp(
+        wide::exponent_of(sum / static_cast<double>(columns)), -kMaxRowExponent, kMaxRowExponent));
   }
   return exponents;
 }
@@ -45,8 +44,9 @@ int choose_level(std::span<const float> values, std::span<const float> first, co
     sum += row_kernels().sum_of_squares(values.data() + i * columns, first.data() + i * columns,
                                         column_units.data(), row_units[i], columns);
   }
-  const double level = sum > 0 ? std::log2(sum / static_cast<double>(values.size())) / 2 : 0;
-  return static_cast<int>(std::clamp(std::lround(level), -100L, 100L));
+  if (sum == 0) return 0;
+  return std::clamp(wide::exponent_of(sum / static_cast<double>(values.size())), -kMaxLevel,
+                    kMaxLevel);
 }
 
 /// Calls work(begin, end, known) for parts of a side whose elements need only `known` pivots: some

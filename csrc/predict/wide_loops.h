@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 /// Loops over doubles that learning spends its time in.
@@ -32,13 +33,16 @@ struct WideLoops {
                     std::size_t count, float* left);
 };
 
-extern const WideLoops kBaselineWideLoops;
+extern const WideLoops kScalarWideLoops;
 #ifdef LMGC_X86_64
 extern const WideLoops kAvx2WideLoops;
 #endif
 
-/// The fastest that this machine runs; the baseline where the scalar products are in use, so that
-/// tests compare the two.
+/// Those that this machine runs and that passed the self-test, fastest first; never empty.
+[[nodiscard]] std::span<const WideLoops* const> usable_wide_loops();
+/// The ones in use: the fastest, unless `use_wide_loops` chose others.
 [[nodiscard]] const WideLoops& wide_loops();
+/// Throws std::invalid_argument if `name` is not usable here.
+void use_wide_loops(std::string_view name);
 
 }  // namespace lmgc::predict

@@ -3,10 +3,7 @@
 namespace lmgc::predict {
 
 // Compiled with -mavx2, but without -mfma: nothing may be contracted.
-const WideLoops kAvx2WideLoops{
-    "avx2",        [] { return static_cast<bool>(__builtin_cpu_supports("avx2")); },
-    subtract_rows, subtract,
-    add_squares,   sum_of_squares,
-    codes,         remainder};
+constinit const WideLoops kAvx2WideLoops =
+    wide_loops_of("avx2", [] { return __builtin_cpu_supports("avx2") != 0; });
 
 }  // namespace lmgc::predict

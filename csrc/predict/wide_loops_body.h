@@ -74,5 +74,16 @@ void remainder(const float* __restrict x, const std::int32_t* __restrict sums,
   }
 }
 
+constexpr WideLoops wide_loops_of(std::string_view name, bool (*supported)()) {
+  return {.name = name,
+          .supported = supported,
+          .subtract_rows = subtract_rows,
+          .subtract = subtract,
+          .add_squares = add_squares,
+          .sum_of_squares = sum_of_squares,
+          .codes = codes,
+          .remainder = remainder};
+}
+
 }  // namespace
 }  // namespace lmgc::predict

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "host_device.h"
 #include "serialize/dtype.h"
@@ -104,6 +106,17 @@ auto with_float(DType dtype, Function&& function) {
     default:
       return function.template operator()<DType::kFloat32>();
   }
+}
+
+/// `count` elements of a float dtype as float32.
+inline void lift_all(DType dtype, const std::byte* values, std::size_t count, float* lifted) {
+  with_float(dtype, [&]<DType type>() {
+    typename FloatWords<type>::Word word;
+    for (std::size_t i = 0; i < count; ++i) {
+      std::memcpy(&word, values + i * sizeof word, sizeof word);
+      lifted[i] = std::bit_cast<float>(FloatWords<type>::lift(word));
+    }
+  });
 }
 
 }  // namespace lmgc::serialize
