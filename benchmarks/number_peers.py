@@ -41,17 +41,17 @@ def zstd(dtype: type[np.generic]) -> Peer:
     )
 
 
-def blosc(dtype: type[np.generic], level: int = BLOSC_LEVEL) -> Peer:
+def blosc(dtype: type[np.generic]) -> Peer:
     """Zstd in blocks of shuffled bytes, split by plane."""
     compress = partial(
         blosc2.compress2,
         codec=blosc2.Codec.ZSTD,
-        clevel=level,
+        clevel=BLOSC_LEVEL,
         typesize=np.dtype(dtype).itemsize,
         filters=[blosc2.Filter.SHUFFLE],
         nthreads=1,
     )
-    name = f"blosc2 zstd-{level} shuffle"
+    name = f"blosc2 zstd-{BLOSC_LEVEL} shuffle"
     return of_bytes_as(name, version("blosc2"), compress, blosc2.decompress2, dtype)
 
 
@@ -94,9 +94,9 @@ def fpzip_decode(payload: bytes) -> Array:
     return np.asarray(fpzip.decompress(payload), np.float32).reshape(-1)
 
 
-def zip_nn(dtype: type[np.generic], threads: int = 1) -> Peer:
+def zip_nn(dtype: type[np.generic]) -> Peer:
     name = "float32" if dtype is np.float32 else "bfloat16"
-    codec = zipnn.ZipNN(input_format="byte", bytearray_dtype=name, threads=threads)
+    codec = zipnn.ZipNN(input_format="byte", bytearray_dtype=name, threads=1)
 
     def compress(raw: bytes) -> bytes:
         return bytes(codec.compress(raw))

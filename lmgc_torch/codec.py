@@ -42,8 +42,8 @@ class Codec:
 
     Args:
         preset: `fast`, `balanced` or `max` (floats on a grid around what past steps predict, ever
-            smaller and slower) or `paper` (LM-GC: the tensor as text, its symbols through a frozen
-            language model).
+            smaller and slower; `max` learns from the tensor's own rows too) or `paper` (LM-GC: the
+            tensor as text, its symbols through a frozen language model).
         shapes: shapes of the parameters that lie one after another in each tensor. None: the tensor
             is one parameter, and there is no history.
         model: path of a GGUF file for `paper`; None: `LMGC_MODEL`, else the one that the package
