@@ -1,7 +1,6 @@
 #include "predict/gemm.h"
 
 #include <array>
-#include <stdexcept>
 #include <string>
 #include <vector>
 

@@ -2,7 +2,6 @@
 
 #include <xxhash.h>
 
-#include <cmath>
 #include <string>
 #include <utility>
 

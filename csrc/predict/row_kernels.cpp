@@ -1,8 +1,6 @@
 #include "predict/row_kernels.h"
 
-#include <array>
 #include <bit>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
