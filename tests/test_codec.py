@@ -70,11 +70,11 @@ def test_the_encoded_bytes_do_not_depend_on_threads() -> None:
     assert all(torch.equal(payloads[0], other) for other in payloads)
 
 
-def test_checksums_are_xxhash64() -> None:
+def test_checksums_are_xxh3() -> None:
     tensor = torch.arange(1000, dtype=torch.float32)
     payload = codec.encode(tensor).numpy().tobytes()
-    assert int.from_bytes(payload[16:24], "little") == xxhash.xxh64_intdigest(payload[24:])
-    assert int.from_bytes(payload[24:32], "little") == xxhash.xxh64_intdigest(
+    assert int.from_bytes(payload[16:24], "little") == xxhash.xxh3_64_intdigest(payload[24:])
+    assert int.from_bytes(payload[24:32], "little") == xxhash.xxh3_64_intdigest(
         tensor.numpy().tobytes()
     )
 

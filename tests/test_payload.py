@@ -25,7 +25,7 @@ def kind_of(payload: bytes) -> str:
 
 def with_checksum(payload: bytes) -> bytes:
     """The payload with the checksum that its bytes ask for."""
-    checksum = xxhash.xxh64_intdigest(payload[24:]).to_bytes(8, "little")
+    checksum = xxhash.xxh3_64_intdigest(payload[24:]).to_bytes(8, "little")
     return payload[:8] + len(payload).to_bytes(8, "little") + checksum + payload[24:]
 
 

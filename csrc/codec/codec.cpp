@@ -5,9 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
+#include <numeric>
 #include <utility>
+#include <vector>
 
 #include "codec/payload_error.h"
+#include "parallel.h"
 
 namespace lmgc::codec {
 namespace {
@@ -60,6 +64,28 @@ Header header_of(const at::Tensor& gradient) {
   return {.dtype = payload_dtype(gradient.scalar_type()), .shape = gradient.sizes().vec()};
 }
 
+using Spans = std::vector<std::span<const std::byte>>;
+
+std::size_t size_of(const Spans& parts) {
+  std::size_t size = 0;
+  for (const auto& part : parts) size += part.size();
+  return size;
+}
+
+/// The payload of header and body.
+at::Tensor joined(const Spans& parts) {
+  const at::Tensor payload = at::empty({static_cast<std::int64_t>(size_of(parts))}, at::kByte);
+  const std::span<std::byte> bytes = host_bytes(payload);
+  std::vector<std::size_t> starts(parts.size());
+  std::transform_exclusive_scan(parts.begin(), parts.end(), starts.begin(), std::size_t{0},
+                                std::plus{}, [](const auto& part) { return part.size(); });
+  parallel_for(parts.size(), [&](std::size_t i) {
+    std::ranges::copy(parts[i], bytes.begin() + static_cast<std::ptrdiff_t>(starts[i]));
+  });
+  seal(bytes);
+  return payload;
+}
+
 }  // namespace
 
 DType payload_dtype(at::ScalarType dtype) {
@@ -95,17 +121,17 @@ at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const Parameter> 
   const std::span<const std::byte> values = host_bytes(host);
 
   header.content_hash = hash(values);
-  std::vector<std::byte> coded;
+  Parts coded;
   if (!values.empty()) coded = representation_->encode(header.dtype, values, parameters);
-  std::span<const std::byte> body = values;
-  if (coded.size() < values.size() || (!raw_fallback && !values.empty())) {
+  Spans body(coded.begin(), coded.end());
+  if (size_of(body) < values.size() || (!raw_fallback && !values.empty())) {
     header.preset = representation_->preset();
-    body = coded;
+  } else {
+    body = {values};
   }
-  const std::vector<std::byte> bytes = write_payload(header, body);
-  const at::Tensor payload = at::empty({static_cast<std::int64_t>(bytes.size())}, at::kByte);
-  std::copy(bytes.begin(), bytes.end(), host_bytes(payload).begin());
-  return payload.to(gradient.device());
+  const std::vector<std::byte> first = write_header(header);
+  body.insert(body.begin(), first);
+  return joined(body).to(gradient.device());
 }
 
 at::Tensor Codec::decode(const at::Tensor& payload, std::span<const Parameter> parameters) const {

@@ -13,7 +13,8 @@ namespace lmgc::codec {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x43474D4C;  // "LMGC"
-constexpr std::size_t kHashedFrom = 24;       // after magic, version, length and the hash itself
+constexpr std::size_t kSealedFrom = 8;        // length and hash
+constexpr std::size_t kHashedFrom = kSealedFrom + 16;
 constexpr std::size_t kFixedBytes = kHashedFrom + 8 + 3;
 
 }  // namespace
@@ -30,27 +31,29 @@ std::uint64_t Header::values() const {
 }
 
 std::uint64_t hash(std::span<const std::byte> bytes) {
-  return XXH64(bytes.data(), bytes.size(), 0);
+  return XXH3_64bits(bytes.data(), bytes.size());
 }
 
-std::vector<std::byte> write_payload(const Header& header, std::span<const std::byte> body) {
-  ByteWriter hashed;
-  hashed.fixed(header.content_hash);
-  hashed.fixed(static_cast<std::uint8_t>(header.preset));
-  hashed.fixed(static_cast<std::uint8_t>(header.dtype));
-  hashed.fixed(static_cast<std::uint8_t>(header.shape.size()));
-  for (const std::int64_t size : header.shape) hashed.varint(static_cast<std::uint64_t>(size));
-  hashed.bytes(body);
+std::vector<std::byte> write_header(const Header& header) {
+  ByteWriter bytes;
+  bytes.fixed(kMagic);
+  bytes.fixed(kFormatVersion);
+  bytes.fixed(std::uint16_t{0});
+  bytes.fixed(std::uint64_t{0});  // what seal() writes
+  bytes.fixed(std::uint64_t{0});
+  bytes.fixed(header.content_hash);
+  bytes.fixed(static_cast<std::uint8_t>(header.preset));
+  bytes.fixed(static_cast<std::uint8_t>(header.dtype));
+  bytes.fixed(static_cast<std::uint8_t>(header.shape.size()));
+  for (const std::int64_t size : header.shape) bytes.varint(static_cast<std::uint64_t>(size));
+  return std::move(bytes.written());
+}
 
-  ByteWriter payload;
-  payload.written().reserve(kHashedFrom + hashed.written().size());
-  payload.fixed(kMagic);
-  payload.fixed(kFormatVersion);
-  payload.fixed(std::uint16_t{0});
-  payload.fixed(std::uint64_t{kHashedFrom + hashed.written().size()});
-  payload.fixed(hash(hashed.written()));
-  payload.bytes(hashed.written());
-  return std::move(payload.written());
+void seal(std::span<std::byte> payload) {
+  ByteWriter bytes;
+  bytes.fixed(std::uint64_t{payload.size()});
+  bytes.fixed(hash(payload.subspan(kHashedFrom)));
+  std::ranges::copy(bytes.written(), payload.begin() + kSealedFrom);
 }
 
 Payload read_payload(std::span<const std::byte> bytes) {

@@ -12,6 +12,9 @@
 
 namespace lmgc::codec {
 
+/// A body in parts that follow one another.
+using Parts = std::vector<std::vector<std::byte>>;
+
 /// How a preset writes a tensor's values as the body of a payload. Immutable and thread-safe.
 class Representation {
  public:
@@ -21,9 +24,8 @@ class Representation {
 
   /// Body of `values` (whole little-endian elements of `dtype`, aligned, not empty). `parameters`:
   /// those in it, adding up to all of them.
-  [[nodiscard]] virtual std::vector<std::byte> encode(
-      serialize::DType dtype, std::span<const std::byte> values,
-      std::span<const Parameter> parameters) const = 0;
+  [[nodiscard]] virtual Parts encode(serialize::DType dtype, std::span<const std::byte> values,
+                                     std::span<const Parameter> parameters) const = 0;
 
   /// Most bytes of values that `body` can hold: what a decoder checks before it allocates. Throws
   /// PayloadError.

@@ -1,6 +1,8 @@
 #include "codec/structure_representation.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "codec/byte_stream.h"
 #include "codec/payload_error.h"
@@ -52,29 +54,29 @@ void keep_shorter(std::vector<std::byte>& code, std::byte first, std::vector<std
 }
 
 std::vector<std::byte> encode_job(serialize::DType dtype, const std::byte* values, const Job& job,
-                                  bool own_rows) {
+                                  bool own_rows, TileBuffers& buffers) {
   const DefaultEnvironment environment;
-  std::vector<std::byte> code = encode_tile(dtype, values, job.tile, job.model());
+  std::vector<std::byte> code = encode_tile(dtype, values, job.tile, job.model(), buffers);
   if (!own_rows || code.empty() || !predict::has_model(job.tile)) return code;
   if (job.history != nullptr) {
     keep_shorter(code, kSectionsFromHistory,
-                 encode_sections(dtype, values, job.tile, job.history->own_rows()));
+                 encode_sections(dtype, values, job.tile, job.history->own_rows(), buffers));
   }
   keep_shorter(code, kSections,
-               encode_sections(dtype, values, job.tile, predict::OwnRows(job.tile)));
+               encode_sections(dtype, values, job.tile, predict::OwnRows(job.tile), buffers));
   return code;
 }
 
 void decode_job(serialize::DType dtype, std::span<const std::byte> code, const Job& job,
-                std::byte* values) {
+                TileBuffers& buffers, std::byte* values) {
   const DefaultEnvironment environment;
   const std::byte first = code.empty() ? std::byte{0} : code.front();
   if (first == kSections && predict::has_model(job.tile)) {
-    decode_sections(dtype, code.subspan(1), job.tile, predict::OwnRows(job.tile), values);
+    decode_sections(dtype, code.subspan(1), job.tile, predict::OwnRows(job.tile), buffers, values);
   } else if (first == kSectionsFromHistory && job.history != nullptr) {
-    decode_sections(dtype, code.subspan(1), job.tile, job.history->own_rows(), values);
+    decode_sections(dtype, code.subspan(1), job.tile, job.history->own_rows(), buffers, values);
   } else {
-    decode_tile(dtype, code, job.tile, job.model(), values);
+    decode_tile(dtype, code, job.tile, job.model(), buffers, values);
   }
 }
 
@@ -111,6 +113,15 @@ std::vector<Job> jobs_of(std::span<const Piece> pieces, bool with_history) {
     start += piece.values();
   }
   return jobs;
+}
+
+/// The order that threads take jobs in: what is left at the end is small.
+std::vector<std::size_t> largest_first(std::span<const Job> jobs) {
+  std::vector<std::size_t> order(jobs.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, std::greater{},
+                           [&](std::size_t i) { return jobs[i].tile.rows * jobs[i].tile.columns; });
+  return order;
 }
 
 /// Fingerprint of what all parameters' histories say; 0 if none says anything.
@@ -178,21 +189,19 @@ void attach_history(Table& table, std::span<const Parameter> parameters) {
 
 }  // namespace
 
-std::vector<std::byte> StructureRepresentation::encode(
-    serialize::DType dtype, std::span<const std::byte> values,
-    std::span<const Parameter> parameters) const {
-  if (!serialize::is_float(dtype)) return encode_planes(dtype, values, parameters);
+Parts StructureRepresentation::encode(serialize::DType dtype, std::span<const std::byte> values,
+                                      std::span<const Parameter> parameters) const {
+  if (!serialize::is_float(dtype)) return {encode_planes(dtype, values, parameters)};
   const std::vector<Piece> pieces = pieces_of(parameters);
   const std::uint64_t fingerprint = fingerprint_of(pieces);
   const std::vector<Job> jobs = jobs_of(pieces, fingerprint != 0);
   std::vector<std::vector<std::byte>> codes(jobs.size());
-  parallel_for(jobs.size(), [&](std::size_t i) {
-    codes[i] = encode_job(dtype, values.data(), jobs[i], own_rows_);
+  const std::vector<std::size_t> order = largest_first(jobs);
+  parallel_for_with<TileBuffers>(jobs.size(), [&](std::size_t i, TileBuffers& buffers) {
+    const std::size_t job = order[i];
+    codes[job] = encode_job(dtype, values.data(), jobs[job], own_rows_, buffers);
   });
-  std::size_t size = 16 + 20 * pieces.size() + 10 * jobs.size();
-  for (const auto& code : codes) size += code.size();
   ByteWriter body;
-  body.written().reserve(size);
   body.fixed(fingerprint);
   body.varint(pieces.size());
   for (const Piece& piece : pieces) {
@@ -200,8 +209,8 @@ std::vector<std::byte> StructureRepresentation::encode(
     body.varint(piece.columns);
   }
   for (const auto& code : codes) body.varint(code.size());
-  for (const auto& code : codes) body.bytes(code);
-  return std::move(body.written());
+  codes.insert(codes.begin(), std::move(body.written()));
+  return codes;
 }
 
 std::uint64_t StructureRepresentation::capacity_bytes(serialize::DType dtype,
@@ -232,8 +241,11 @@ void StructureRepresentation::decode(serialize::DType dtype, std::span<const std
   if (!reader.rest().empty()) {
     throw PayloadError(PayloadError::Kind::kCorrupt, "bytes after the last tile");
   }
-  parallel_for(jobs.size(),
-               [&](std::size_t i) { decode_job(dtype, codes[i], jobs[i], values.data()); });
+  const std::vector<std::size_t> order = largest_first(jobs);
+  parallel_for_with<TileBuffers>(jobs.size(), [&](std::size_t i, TileBuffers& buffers) {
+    const std::size_t job = order[i];
+    decode_job(dtype, codes[job], jobs[job], buffers, values.data());
+  });
 }
 
 }  // namespace lmgc::codec

@@ -13,9 +13,8 @@ class StructureRepresentation final : public Representation {
   explicit StructureRepresentation(bool own_rows) : own_rows_(own_rows) {}
 
   [[nodiscard]] Preset preset() const override { return Preset::kStructure; }
-  [[nodiscard]] std::vector<std::byte> encode(serialize::DType dtype,
-                                              std::span<const std::byte> values,
-                                              std::span<const Parameter> parameters) const override;
+  [[nodiscard]] Parts encode(serialize::DType dtype, std::span<const std::byte> values,
+                             std::span<const Parameter> parameters) const override;
   [[nodiscard]] std::uint64_t capacity_bytes(serialize::DType dtype,
                                              std::span<const std::byte> body) const override;
   void decode(serialize::DType dtype, std::span<const std::byte> body,

@@ -55,9 +55,8 @@ TextRepresentation::TextRepresentation(const TextFormat& format, std::size_t win
   }
 }
 
-std::vector<std::byte> TextRepresentation::encode(serialize::DType dtype,
-                                                  std::span<const std::byte> values,
-                                                  std::span<const Parameter>) const {
+Parts TextRepresentation::encode(serialize::DType dtype, std::span<const std::byte> values,
+                                 std::span<const Parameter>) const {
   const std::vector<std::uint16_t> symbols = format_.to_symbols(dtype, values);
   const std::size_t run = format_.symbols_per_window(window_);
   const std::size_t count = (symbols.size() + run - 1) / run;
@@ -78,8 +77,8 @@ std::vector<std::byte> TextRepresentation::encode(serialize::DType dtype,
   body.fixed(static_cast<std::uint32_t>(window_));
   body.bytes(std::as_bytes(std::span(fingerprint_)));
   for (const auto& chunk : chunks) body.varint(chunk.size());
-  for (const auto& chunk : chunks) body.bytes(chunk);
-  return std::move(body.written());
+  chunks.insert(chunks.begin(), std::move(body.written()));
+  return chunks;
 }
 
 std::uint64_t TextRepresentation::capacity_bytes(serialize::DType,

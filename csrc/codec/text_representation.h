@@ -27,9 +27,8 @@ class TextRepresentation final : public Representation {
                      PriorFactory prior);
 
   [[nodiscard]] Preset preset() const override { return Preset::kPaper; }
-  [[nodiscard]] std::vector<std::byte> encode(serialize::DType dtype,
-                                              std::span<const std::byte> values,
-                                              std::span<const Parameter> parameters) const override;
+  [[nodiscard]] Parts encode(serialize::DType dtype, std::span<const std::byte> values,
+                             std::span<const Parameter> parameters) const override;
   [[nodiscard]] std::uint64_t capacity_bytes(serialize::DType dtype,
                                              std::span<const std::byte> body) const override;
   void decode(serialize::DType dtype, std::span<const std::byte> body,

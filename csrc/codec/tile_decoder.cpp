@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <memory>
 #include <numeric>
 #include <optional>
 
@@ -35,59 +34,90 @@ class WordReader {
 
   [[nodiscard]] const predict::FloatGrid& grid() const { return grid_; }
 
-  /// Values [count] of a row: their words as coded, and lifted. `known`: RowKernels::words'.
+  /// The rest of a row's values [count], which RowKernels::without_raw_bits began, and their words
+  /// as coded.
   void read(const std::uint8_t* symbols, const predict::RowPlaces& places,
-            const predict::RowWords& known, std::size_t count, Word* words, float* values) {
-    coder::BitReader raw = raw_;  // in registers
-    const int shift = 23 - grid_.mantissa_bits;
-    const std::uint32_t mask = (std::uint32_t{1} << grid_.mantissa_bits) - 1;
+            const predict::RowValues& row, std::size_t count, Word* words) {
     for (std::size_t j = 0; j < count; ++j) {
-      std::uint32_t lifted = known.words[j];
-      const int bits = known.counts[j];
-      if (bits < predict::kUnary) [[likely]] {
-        lifted |= static_cast<std::uint32_t>(raw.take(bits)) << shift;
-      } else if (bits == predict::kUnary) {
-        const std::uint64_t next = raw.peek();
-        const int down = std::countr_zero(next | std::uint64_t{1} << predict::kMaxDown);
-        lifted = (lifted - (static_cast<std::uint32_t>(down) << 23)) |
-                 (static_cast<std::uint32_t>(next >> (down + 1)) & mask) << shift;
-        raw.skip(down + 1 + grid_.mantissa_bits);
-      } else {
-        raw_ = raw;
-        values[j] = std::bit_cast<float>(
-            read_rare(symbols[j], {places.steps[j], places.centers[j], 0}, words[j]));
-        raw = raw_;
-        continue;
+      if constexpr (Words::kTailBits == 0) {
+        const std::size_t begin = j;
+        j = read_plain(row, begin, count);
+        for (std::size_t k = begin; k < j; ++k) words[k] = Words::lower(bits_of(row.values[k]));
+        if (j == count) return;
       }
-      words[j] = Words::lower(lifted);
-      if constexpr (Words::kTailBits > 0) {
-        if (symbols[j] != predict::kZeroSymbol) words[j] |= take_tail(raw);
-      }
-      values[j] = std::bit_cast<float>(lifted);
+      const predict::Place place{places.steps[j], places.centers[j], 0};
+      words[j] = read_one(symbols[j], place, row.counts[j], row.values[j]);
     }
-    raw_ = raw;
   }
 
   void finish() const { raw_.finish(); }
 
  private:
-  /// Any symbol but kZeroSymbol. Returns the word lifted.
-  [[gnu::noinline]] std::uint32_t read_rare(int symbol, const predict::Place& place, Word& word) {
-    if (symbol == predict::kEscape) {
+  static std::uint32_t bits_of(float value) { return std::bit_cast<std::uint32_t>(value); }
+
+  /// Values from `begin` on whose counts are such; returns the first other one.
+  [[gnu::noinline]] std::size_t read_plain(const predict::RowValues& row, std::size_t begin,
+                                           std::size_t count) {
+    constexpr std::size_t kTogether = 128;
+    std::uint32_t bits[kTogether];
+    for (;;) {
+      coder::BitReader raw = raw_;  // in registers
+      const std::size_t end = std::min(begin + kTogether, count);
+      std::size_t j = begin;
+      for (; j < end && row.counts[j] < predict::kUnary; ++j) {
+        bits[j - begin] = static_cast<std::uint32_t>(raw.peek());
+        raw.skip(row.counts[j]);
+      }
+      raw_ = raw;
+      kernels_.add_raw_bits(bits, 23 - grid_.mantissa_bits, j - begin,
+                            {row.values + begin, row.counts + begin});
+      if (j < end || j == count) return j;
+      begin = j;
+    }
+  }
+
+  [[gnu::noinline]] Word read_one(int symbol, const predict::Place& place, int count,
+                                  float& value) {
+    Word word;
+    if (count == predict::kRare && symbol == predict::kEscape) {
       word = static_cast<Word>(raw_.take(Words::kHeadBits) << Words::kTailBits);
     } else {
-      int taken = 0;
-      word = Words::lower(predict::value_of(symbol, raw_.peek(), place, grid_, taken));
-      raw_.skip(taken);
+      word = Words::lower(count == predict::kRare ? read_rare(symbol, place)
+                                                  : read_lifted(count, bits_of(value)));
     }
-    if constexpr (Words::kTailBits > 0) word |= take_tail(raw_);
-    return Words::lift(word);
+    if constexpr (Words::kTailBits > 0) {
+      if (symbol != predict::kZeroSymbol) word |= take_tail();
+    }
+    value = std::bit_cast<float>(Words::lift(word));
+    return word;
   }
 
-  [[nodiscard]] Word take_tail(coder::BitReader& raw) const {
-    return static_cast<Word>(raw.take(Words::kTailBits - tail_zeros_) << tail_zeros_);
+  /// A word lifted of which `known` is known.
+  [[nodiscard]] std::uint32_t read_lifted(int count, std::uint32_t known) {
+    const int shift = 23 - grid_.mantissa_bits;
+    if (count != predict::kUnary) {
+      return known | static_cast<std::uint32_t>(raw_.take(count)) << shift;
+    }
+    const std::uint64_t next = raw_.peek();
+    const int down = std::countr_zero(next | std::uint64_t{1} << predict::kMaxDown);
+    raw_.skip(down + 1 + grid_.mantissa_bits);
+    const std::uint32_t mask = (std::uint32_t{1} << grid_.mantissa_bits) - 1;
+    return (known - (static_cast<std::uint32_t>(down) << 23)) |
+           (static_cast<std::uint32_t>(next >> (down + 1)) & mask) << shift;
   }
 
+  [[nodiscard]] std::uint32_t read_rare(int symbol, const predict::Place& place) {
+    int taken = 0;
+    const std::uint32_t lifted = predict::value_of(symbol, raw_.peek(), place, grid_, taken);
+    raw_.skip(taken);
+    return lifted;
+  }
+
+  [[nodiscard]] Word take_tail() {
+    return static_cast<Word>(raw_.take(Words::kTailBits - tail_zeros_) << tail_zeros_);
+  }
+
+  const predict::RowKernels& kernels_ = predict::row_kernels();
   coder::BitReader raw_;
   int tail_zeros_;
   predict::FloatGrid grid_;
@@ -138,12 +168,12 @@ class BandDecoder {
     }
     decoder_.decode(std::span(contexts_).first(band.values()),
                     std::span(symbols_).first(band.values()));
-    kernels_.words(symbols_.data(), places(0), reader_.grid(), band.values(),
-                   {words_.data(), counts_.data()});
+    kernels_.without_raw_bits(symbols_.data(), places(0), reader_.grid(), band.values(),
+                              {values_.data(), counts_.data()});
     for (std::size_t i = 0; i < band.rows(); ++i) {
       const std::size_t at = i * columns;
-      reader_.read(symbols_.data() + at, places(at), {words_.data() + at, counts_.data() + at},
-                   columns, row_of(i), values_.data() + at);
+      reader_.read(symbols_.data() + at, places(at), {values_.data() + at, counts_.data() + at},
+                   columns, row_of(i));
     }
     return values_.data();
   }
@@ -159,7 +189,6 @@ class BandDecoder {
     scales_.resize(values);
     centers_.resize(values);
     steps_.resize(values);
-    words_.resize(values);
     symbols_.resize(values);
     counts_.resize(values);
   }
@@ -179,7 +208,6 @@ class BandDecoder {
   std::vector<float> values_, zeros_;
   std::vector<std::uint16_t> contexts_;
   std::vector<std::int32_t> scales_, centers_, steps_;
-  std::vector<std::uint32_t> words_;
   std::vector<std::uint8_t> symbols_, counts_;
 };
 
@@ -193,7 +221,7 @@ void clear_tile(const predict::Tile& tile, std::byte* bytes) {
 
 template <DType dtype>
 void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
-                   const predict::Model* model, std::byte* bytes) {
+                   const predict::Model* model, TileBuffers& buffers, std::byte* bytes) {
   if (code.empty()) return clear_tile<dtype>(tile, bytes);
   ByteReader reader(code);
   const TileHeader header = read_header(reader, FloatWords<dtype>::kTailBits, model != nullptr);
@@ -231,20 +259,23 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
   // In another order than the tile's, rows are collected first: blocks scattered over a tile would
   // use little of many cache lines.
   using Word = typename FloatWords<dtype>::Word;
-  const auto collected =
-      std::make_unique_for_overwrite<Word[]>(order.in_place() ? 0 : tile.rows * tile.columns);
-  std::vector<float> first, both;
+  Word* collected = nullptr;
+  if (!order.in_place()) {
+    collected =
+        reinterpret_cast<Word*>(buffers.words.room(tile.rows * tile.columns * sizeof(Word)).data());
+  }
   for (const Block& block : blocks_of(model, tile)) {
     const std::size_t columns = block.columns();
     const float* predictions = nullptr;
+    float* first = nullptr;
     if (predictor) {
-      first.resize(std::max(first.size(), block.values()));
-      predictor->first(block, block.left, {first.data(), columns});
-      predictions = first.data();
+      first = buffers.first_predictions.room(block.values()).data();
+      predictor->first(block, block.left, {first, columns});
+      predictions = first;
       if (predictor->has_second(block.top)) {
-        both.resize(first.size());
-        predictor->second(block, block.top, {first.data(), columns}, {both.data(), columns});
-        predictions = both.data();
+        float* both = buffers.predictions.room(block.values()).data();
+        predictor->second(block, block.top, {first, columns}, {both, columns});
+        predictions = both;
       }
     }
     Block band = block;
@@ -254,29 +285,29 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
       const float* values =
           bands.decode(band, predictor ? predictions + at : nullptr, [&](std::size_t i) {
             Word* row = order.in_place() ? order.row(bytes, band.top + i)
-                                         : collected.get() + (band.top + i) * tile.columns;
+                                         : collected + (band.top + i) * tile.columns;
             return row + band.left;
           });
       if (!predictor) continue;
       predictor->learn_values(band, {values, columns});
-      predictor->learn_remainders(band, {values, columns}, {first.data() + at, columns});
+      predictor->learn_remainders(band, {values, columns}, {first + at, columns});
     }
   }
   decoder.finish();
   words.finish();
   if (order.in_place()) return;
   for (std::size_t i = 0; i < tile.rows; ++i) {
-    order.scatter(collected.get() + i * tile.columns, i, bytes);
+    order.scatter(collected + i * tile.columns, i, bytes);
   }
 }
 
 }  // namespace
 
 void decode_tile(DType dtype, std::span<const std::byte> code, const predict::Tile& tile,
-                 const predict::Model* model, std::byte* values) {
+                 const predict::Model* model, TileBuffers& buffers, std::byte* values) {
   try {
-    serialize::with_float(dtype,
-                          [&]<DType type>() { decode_floats<type>(code, tile, model, values); });
+    serialize::with_float(
+        dtype, [&]<DType type>() { decode_floats<type>(code, tile, model, buffers, values); });
   } catch (const coder::StreamError& error) {
     throw PayloadError(PayloadError::Kind::kCorrupt, error.what());
   }

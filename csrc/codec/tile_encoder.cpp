@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <bit>
-#include <memory>
 #include <utility>
 
 #include "codec/side_symbols.h"
@@ -22,35 +21,24 @@ using predict::Block;
 using serialize::DType;
 using serialize::FloatWords;
 
-template <typename Number>
-using Buffer = std::unique_ptr<Number[]>;
-
-template <typename Number>
-Buffer<Number> buffer_of(std::size_t count) {
-  return std::make_unique_for_overwrite<Number[]>(count);
-}
-
-/// A tile's values lifted, in coding order, and bits that they have in common.
+/// What a tile's values have in common.
 struct Lifted {
-  std::size_t rows, columns;
-  Buffer<float> buffer;
-  bool any = false;  ///< other than +0.0
+  bool any;  ///< other than +0.0
   TrailingZeros trailing_zeros;
-
-  [[nodiscard]] std::span<const float> values() const { return {buffer.get(), rows * columns}; }
 };
 
+/// Lifts a tile's values in coding order.
 template <DType dtype>
-Lifted lift_tile(const TileOrder<dtype>& order, const predict::Tile& tile, const std::byte* bytes) {
+Lifted lift_tile(const TileOrder<dtype>& order, const predict::Tile& tile, const std::byte* bytes,
+                 std::span<float> lifted) {
   using Words = FloatWords<dtype>;
   using Word = typename Words::Word;
-  Lifted lifted{tile.rows, tile.columns, buffer_of<float>(tile.rows * tile.columns), false, {}};
   std::vector<Word> row(tile.columns);
   std::uint32_t heads = 0;
   Word all = 0;
   for (std::size_t i = 0; i < tile.rows; ++i) {
     const Word* words = order.gather(bytes, i, row.data());
-    float* values = lifted.buffer.get() + i * tile.columns;
+    float* values = lifted.data() + i * tile.columns;
     for (std::size_t j = 0; j < tile.columns; ++j) {
       const std::uint32_t head = Words::lift(words[j]);
       all |= words[j];
@@ -58,139 +46,141 @@ Lifted lift_tile(const TileOrder<dtype>& order, const predict::Tile& tile, const
       values[j] = std::bit_cast<float>(head);
     }
   }
-  lifted.any = all != 0;
-  lifted.trailing_zeros = {std::min(std::countr_zero(heads), 23),
-                           std::min(std::countr_zero(all), Words::kTailBits)};
-  return lifted;
+  return {
+      all != 0,
+      {std::min(std::countr_zero(heads), 23), std::min(std::countr_zero(all), Words::kTailBits)}};
 }
 
-/// Symbols in the order of blocks, and raw bits.
+/// Cells in the order of blocks, and raw bits.
 template <DType dtype>
 class SymbolWriter {
   using Words = FloatWords<dtype>;
 
  public:
-  SymbolWriter(const TileOnGrid& tile, const predict::MemberTables& tables,
-               const TileOrder<dtype>& order, const std::byte* bytes, int tail_zeros)
+  /// `values`: of the tile.
+  SymbolWriter(std::size_t values, TileOnGrid& tile, const predict::MemberTables& tables,
+               const TileOrder<dtype>& order, const std::byte* bytes, int tail_zeros,
+               TileBuffers& buffers)
       : tile_(tile),
         tables_(tables),
         order_(order),
         bytes_(bytes),
         tail_zeros_(tail_zeros),
-        raw_bytes_(
-            buffer_of<std::byte>(tile.cells().size() * kMostBytes + coder::BitWriter::kSlackBytes)),
-        raw_(raw_bytes_.get()),
-        symbols_(buffer_of<std::uint8_t>(tile.cells().size())),
-        contexts_(buffer_of<std::uint16_t>(tile.cells().size())) {}
+        cells_(buffers.cells.room(values)),
+        raw_bytes_(buffers.raw.room(values * kMostBytes + coder::BitWriter::kSlackBytes)),
+        raw_(raw_bytes_.data()) {}
 
   void write(const Block& block) {
     for (std::size_t i = block.top; i < block.bottom; ++i) write_row(i, block.left, block.right);
     sizes_.push_back(block.values());
   }
 
-  [[nodiscard]] std::vector<std::byte> symbols() const {
-    return coder::rans_encode(tables_.rans(), {symbols_.get(), written_},
-                              {contexts_.get(), written_}, sizes_);
+  [[nodiscard]] std::span<const std::byte> symbols(Buffer<std::byte>& room) const {
+    return coder::rans_encode(tables_.rans(), cells_.first(written_), sizes_, room);
   }
-  [[nodiscard]] std::span<const std::byte> raw() const { return {raw_bytes_.get(), raw_.end()}; }
+  [[nodiscard]] std::span<const std::byte> raw() const { return {raw_bytes_.data(), raw_.end()}; }
 
  private:
+  static constexpr std::size_t kTogether = Words::kHeadBits == 16 ? 4 : 2;
   static constexpr std::size_t kMostBytes = (predict::kMaxRawBits + Words::kTailBits + 7) / 8;
 
   void write_row(std::size_t row, std::size_t left, std::size_t right) {
-    const std::size_t start = row * tile_.columns();
-    const std::uint16_t* cells = tile_.cells().data() + start;
-    const std::uint8_t* counts = tile_.counts() + start;
-    const std::uint32_t* bits = tile_.bits() + start;
-    std::uint8_t* symbols = symbols_.get() + written_ - left;
-    std::uint16_t* contexts = contexts_.get() + written_ - left;
-    for (std::size_t j = left; j < right; ++j) {
-      symbols[j] = predict::symbol_of(cells[j]);
-      contexts[j] = predict::context_of(cells[j]);
+    const std::size_t count = right - left;
+    const std::span<std::uint16_t> cells = cells_.subspan(written_, count);
+    tile_.code(row, left, right, cells.data());
+    for (std::size_t j = 0; j < count;) {
+      if constexpr (Words::kTailBits == 0) j = put_plain(cells, j);
+      const std::size_t end = std::min(j + kTogether, count);
+      for (; j < end; ++j) put(row, left, j, cells[j]);
     }
+    written_ += count;
+  }
+
+  /// Raw bits of the values from `j` on, as long as neither these nor their cells are special.
+  [[gnu::noinline]] std::size_t put_plain(std::span<const std::uint16_t> cells, std::size_t j) {
+    const predict::MemberTables& tables = tables_;
+    const std::uint8_t* counts = tile_.counts();
+    const std::uint32_t* bits = tile_.bits();
     coder::BitWriter raw = raw_;  // in registers
-    std::size_t j = left;
-    if constexpr (Words::kTailBits == 0) {
-      for (; j + 2 <= right; j += 2) {
-        const int count = counts[j] + counts[j + 1];
-        if (count <= coder::BitWriter::kMaxCount && tables_.has(cells[j]) &&
-            tables_.has(cells[j + 1])) [[likely]] {
-          raw.put(bits[j] | std::uint64_t{bits[j + 1]} << counts[j], count);
-        } else {
-          raw_ = raw;
-          symbols[j] = put(row, j);
-          symbols[j + 1] = put(row, j + 1);
-          raw = raw_;
-        }
+    for (; j + kTogether <= cells.size(); j += kTogether) {
+      std::uint64_t together = 0;
+      int count = 0;
+      bool known = true;
+      for (std::size_t k = j; k < j + kTogether; ++k) {
+        together |= std::uint64_t{bits[k]} << (count & 63);
+        count += counts[k];
+        known = known && tables.has(cells[k]);
       }
+      if (count > coder::BitWriter::kMaxCount || !known) [[unlikely]]
+        break;
+      raw.put(together, count);
     }
     raw_ = raw;
-    for (; j < right; ++j) symbols[j] = put(row, j);
-    written_ += right - left;
+    return j;
   }
 
-  /// Returns the symbol, which an escape may replace.
-  [[gnu::noinline]] std::uint8_t put(std::size_t row, std::size_t column) {
-    const std::size_t at = row * tile_.columns() + column;
-    std::uint8_t symbol = predict::symbol_of(tile_.cells()[at]);
-    if (!tables_.has(tile_.cells()[at])) symbol = predict::kEscape;
+  /// Raw bits of value `j` from `left` on, and its cell, whose symbol an escape may replace.
+  [[gnu::noinline]] void put(std::size_t row, std::size_t left, std::size_t j,
+                             std::uint16_t& cell) {
+    predict::Code code{0, tile_.counts()[j], tile_.bits()[j]};
+    if (code.count == predict::kRare) code = tile_.code_rare(row, left + j, cell);
+    if (!tables_.has(cell)) cell = coder::cell_of(coder::context_of(cell), predict::kEscape);
+    const std::uint8_t symbol = coder::symbol_of(cell);
     if (symbol == predict::kEscape) {
-      const std::uint64_t word = order_.word(bytes_, row, column);
+      const std::uint64_t word = order_.word(bytes_, row, left + j);
       raw_.put(word >> Words::kTailBits, Words::kHeadBits);
-    } else if (tile_.counts()[at] == predict::kRare) {
-      const predict::Code code = tile_.code_at(row, column);
-      raw_.put(code.bits, code.count);
     } else {
-      raw_.put(tile_.bits()[at], tile_.counts()[at]);
+      raw_.put(code.bits, code.count);
     }
     if constexpr (Words::kTailBits > 0) {
-      if (symbol == predict::kZeroSymbol) return symbol;
+      if (symbol == predict::kZeroSymbol) return;
       const std::uint64_t tail =
-          order_.word(bytes_, row, column) & ((std::uint64_t{1} << Words::kTailBits) - 1);
+          order_.word(bytes_, row, left + j) & ((std::uint64_t{1} << Words::kTailBits) - 1);
       raw_.put(tail >> tail_zeros_, Words::kTailBits - tail_zeros_);
     }
-    return symbol;
   }
 
-  const TileOnGrid& tile_;
+  TileOnGrid& tile_;
   const predict::MemberTables& tables_;
   const TileOrder<dtype>& order_;
   const std::byte* bytes_;
   int tail_zeros_;
-  Buffer<std::byte> raw_bytes_;
+  std::span<std::uint16_t> cells_;
+  std::span<std::byte> raw_bytes_;
   coder::BitWriter raw_;
-  Buffer<std::uint8_t> symbols_;
-  Buffer<std::uint16_t> contexts_;
   std::size_t written_ = 0;
   std::vector<std::size_t> sizes_;
 };
 
 template <DType dtype>
 std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile& tile,
-                                     const predict::Model* model) {
+                                     const predict::Model* model, TileBuffers& buffers) {
   const TileOrder<dtype> order(tile, model);
-  const Lifted lifted = lift_tile<dtype>(order, tile, bytes);
+  const std::size_t count = tile.rows * tile.columns;
+  const std::span<float> values = buffers.values.room(count);
+  const Lifted lifted = lift_tile<dtype>(order, tile, bytes, values);
   if (!lifted.any) return {};
   TileHeader header;
   header.trailing_zeros = lifted.trailing_zeros;
+  std::span<float> predictions;
   predict::TilePrediction prediction;
   if (model != nullptr) {
-    prediction = predict::predict_tile(lifted.values(), *model);
+    predictions = buffers.predictions.room(count);
+    prediction = predict::predict_tile(values, *model, predictions);
     header.flags |= kIsPredicted;
     header.level = static_cast<std::int16_t>(prediction.level);
   }
   const bool with_columns = tile.columns > predict::kFlatColumns && tile.rows > 1;
   if (with_columns) header.flags |= kHasColumnScales;
-  std::span<const float> predictions;
-  if (model != nullptr) predictions = {prediction.values.get(), lifted.values().size()};
   predict::Scales scales =
-      predict::estimate_scales(lifted.values(), predictions, tile.columns, with_columns);
+      predict::estimate_scales(values, predictions, tile.columns, with_columns);
 
-  const TileOnGrid on_grid(lifted.values(), predictions, scales,
-                           grid_of(header.trailing_zeros, FloatWords<dtype>::kLowest));
-  header.member = predict::choose_member(on_grid.cells());
+  TileOnGrid on_grid(values, predictions, scales,
+                     grid_of(header.trailing_zeros, FloatWords<dtype>::kLowest));
+  header.member = predict::choose_member(on_grid.sample());
   const auto tables = predict::tables_of(header.member);
-  SymbolWriter<dtype> writer(on_grid, *tables, order, bytes, header.trailing_zeros.tail);
+  SymbolWriter<dtype> writer(count, on_grid, *tables, order, bytes, header.trailing_zeros.tail,
+                             buffers);
   for (const Block& block : blocks_of(model, tile)) writer.write(block);
 
   const Expectations expected = expectations(model, tile);
@@ -203,7 +193,7 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
   }
   if (model != nullptr) encode_side_symbols(prediction.row_exponents, side);
   const std::vector<std::byte> side_bytes = std::move(side).finish();
-  const std::vector<std::byte> symbols = writer.symbols();
+  const std::span<const std::byte> symbols = writer.symbols(buffers.symbols);
 
   ByteWriter code;
   code.written().reserve(32 + side_bytes.size() + symbols.size() + writer.raw().size());
@@ -219,9 +209,9 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
 }  // namespace
 
 std::vector<std::byte> encode_tile(DType dtype, const std::byte* values, const predict::Tile& tile,
-                                   const predict::Model* model) {
+                                   const predict::Model* model, TileBuffers& buffers) {
   return serialize::with_float(
-      dtype, [&]<DType type>() { return encode_floats<type>(values, tile, model); });
+      dtype, [&]<DType type>() { return encode_floats<type>(values, tile, model, buffers); });
 }
 
 }  // namespace lmgc::codec

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
-#include <vector>
 
-#include "predict/family.h"
+#include "coder/rans_tables.h"
 #include "predict/row_kernels.h"
 
 namespace lmgc::codec {
@@ -16,52 +14,64 @@ TileOnGrid::TileOnGrid(std::span<const float> values, std::span<const float> pre
       predictions_(predictions),
       scales_(scales),
       grid_(grid),
-      cells_(std::make_unique_for_overwrite<std::uint16_t[]>(values.size())),
-      counts_(std::make_unique_for_overwrite<std::uint8_t[]>(values.size())),
-      bits_(std::make_unique_for_overwrite<std::uint32_t[]>(values.size())) {
-  constexpr std::uint16_t kZeroCell = predict::cell_of(predict::kZeroContext, predict::kZeroSymbol);
-  const predict::RowKernels& kernels = predict::row_kernels();
-  const std::vector<float> zeros(predictions.empty() ? columns() : 0);
-  const std::vector<std::int32_t> column_scales(scales.columns.begin(), scales.columns.end());
-  const std::vector<std::size_t> zero_columns = predict::zero_lines(scales.columns);
-  for (std::size_t i = 0; i < scales.rows.size(); ++i) {
-    const std::size_t at = i * columns();
-    if (scales.rows[i] == predict::kZeroLine) {
-      std::fill_n(cells_.get() + at, columns(), kZeroCell);
-      std::fill_n(counts_.get() + at, columns(), std::uint8_t{0});
-      std::fill_n(bits_.get() + at, columns(), std::uint32_t{0});
-      continue;
-    }
-    kernels.code_values(values.data() + at,
-                        predictions.empty() ? zeros.data() : predictions.data() + at,
-                        {grid, scales.rows[i], column_scales.data()}, columns(),
-                        {cells_.get() + at, bits_.get() + at, counts_.get() + at});
-    for (const std::size_t j : zero_columns) cells_[at + j] = kZeroCell;
-    code_rare(i);
+      column_scales_(scales.columns.begin(), scales.columns.end()),
+      zero_columns_(predict::zero_lines(scales.columns)),
+      zeros_(predictions.empty() ? scales.columns.size() : 0),
+      counts_(scales.columns.size()),
+      bits_(scales.columns.size()) {}
+
+void TileOnGrid::code(std::size_t row, std::size_t left, std::size_t right, std::uint16_t* cells) {
+  constexpr std::uint16_t kZeroCell = coder::cell_of(predict::kZeroContext, predict::kZeroSymbol);
+  const std::size_t count = right - left;
+  if (scales_.rows[row] == predict::kZeroLine) {
+    std::fill_n(cells, count, kZeroCell);
+    std::fill_n(counts_.begin(), count, std::uint8_t{0});
+    std::fill_n(bits_.begin(), count, std::uint32_t{0});
+    return;
   }
+  const std::size_t at = row * columns() + left;
+  predict::row_kernels().code_values(
+      values_.data() + at, predictions_.empty() ? zeros_.data() : predictions_.data() + at,
+      {grid_, scales_.rows[row], column_scales_.data() + left}, count,
+      {cells, bits_.data(), counts_.data()});
+  auto zero = std::ranges::lower_bound(zero_columns_, left);
+  for (; zero != zero_columns_.end() && *zero < right; ++zero) cells[*zero - left] = kZeroCell;
 }
 
-/// Symbols of those that are kRare.
-void TileOnGrid::code_rare(std::size_t row) {
-  const std::uint8_t* begin = counts_.get() + row * columns();
-  const std::uint8_t* end = begin + columns();
-  const auto next = [&](const std::uint8_t* from) {
-    return static_cast<const std::uint8_t*>(
-        std::memchr(from, predict::kRare, static_cast<std::size_t>(end - from)));
-  };
-  for (const std::uint8_t* at = next(begin); at != nullptr; at = next(at + 1)) {
-    std::uint16_t& cell = cells_[static_cast<std::size_t>(at - counts_.get())];
-    const predict::Code code = code_at(row, static_cast<std::size_t>(at - begin));
-    cell = predict::cell_of(predict::context_of(cell), code.symbol);
-  }
-}
-
-predict::Code TileOnGrid::code_at(std::size_t row, std::size_t column) const {
+predict::Code TileOnGrid::code_rare(std::size_t row, std::size_t column,
+                                    std::uint16_t& cell) const {
   const std::size_t at = row * columns() + column;
   const predict::Place place =
       predict::place_of(predictions_.empty() ? 0 : predictions_[at],
                         scales_.rows[row] + scales_.columns[column], grid_);
-  return predict::code_value(std::bit_cast<std::uint32_t>(values_[at]), place, grid_);
+  const predict::Code code =
+      predict::code_value(std::bit_cast<std::uint32_t>(values_[at]), place, grid_);
+  cell = coder::cell_of(static_cast<std::size_t>(place.context),
+                        static_cast<std::size_t>(code.symbol));
+  return code;
+}
+
+std::vector<std::uint16_t> TileOnGrid::sample() {
+  constexpr std::size_t kMost = 8192, kLongest = 128;
+  std::vector<std::size_t> rows;  // that say something
+  for (std::size_t i = 0; i < scales_.rows.size(); ++i) {
+    if (scales_.rows[i] != predict::kZeroLine) rows.push_back(i);
+  }
+  const bool all = rows.size() * columns() <= kMost;
+  const std::size_t run = all ? columns() : std::min(kLongest, columns());
+  const std::size_t runs = all ? rows.size() : kMost / run;
+  const std::size_t places = columns() - run + 1;
+  std::vector<std::uint16_t> cells(runs * run);
+  for (std::size_t i = 0; i < runs; ++i) {
+    const std::size_t left = i * 5 * run % places;  // else columns and rows would be in step
+    const std::size_t row = rows[i * rows.size() / runs];
+    std::uint16_t* run_cells = cells.data() + i * run;
+    code(row, left, left + run, run_cells);
+    for (std::size_t j = 0; j < run; ++j) {
+      if (counts_[j] == predict::kRare) code_rare(row, left + j, run_cells[j]);
+    }
+  }
+  return cells;
 }
 
 }  // namespace lmgc::codec

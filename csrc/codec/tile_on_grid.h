@@ -2,42 +2,46 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
+#include <vector>
 
 #include "predict/grid.h"
 #include "predict/scales.h"
 
 namespace lmgc::codec {
 
-/// The encoder's codes of all values [rows][columns] of a tile in coding order.
+/// The encoder's codes of a tile's values in coding order, part of a row after part of a row.
 class TileOnGrid {
  public:
-  /// `predictions`: empty for all 0. `scales`, and what the spans see, must outlive it.
+  /// `values`, `predictions` [rows][columns]; `predictions`: empty for all 0. `scales`, and what
+  /// the spans see, must outlive it.
   TileOnGrid(std::span<const float> values, std::span<const float> predictions,
              const predict::Scales& scales, const predict::FloatGrid& grid);
 
-  [[nodiscard]] std::size_t columns() const { return scales_.columns.size(); }
-  /// Context and symbol of each (predict::cell_of).
-  [[nodiscard]] std::span<const std::uint16_t> cells() const {
-    return {cells_.get(), values_.size()};
-  }
-  /// How many raw bits each has, or predict::kRare: code_at knows.
-  [[nodiscard]] const std::uint8_t* counts() const { return counts_.get(); }
-  [[nodiscard]] const std::uint32_t* bits() const { return bits_.get(); }
+  /// Codes values [left, right) of a row: context and symbol (coder::cell_of) of each that is not
+  /// rare.
+  void code(std::size_t row, std::size_t left, std::size_t right, std::uint16_t* cells);
+  /// Of the values coded last, from `left` on: how many raw bits each has, or predict::kRare.
+  [[nodiscard]] const std::uint8_t* counts() const { return counts_.data(); }
+  [[nodiscard]] const std::uint32_t* bits() const { return bits_.data(); }
 
-  /// The code of any value but +0.0.
-  [[nodiscard]] predict::Code code_at(std::size_t row, std::size_t column) const;
+  /// A rare one's code, and its cell.
+  predict::Code code_rare(std::size_t row, std::size_t column, std::uint16_t& cell) const;
+
+  /// Cells of a part of the tile, from everywhere in it but rows that are zero throughout.
+  [[nodiscard]] std::vector<std::uint16_t> sample();
 
  private:
-  void code_rare(std::size_t row);
+  [[nodiscard]] std::size_t columns() const { return scales_.columns.size(); }
 
   std::span<const float> values_, predictions_;
   const predict::Scales& scales_;
   predict::FloatGrid grid_;
-  std::unique_ptr<std::uint16_t[]> cells_;
-  std::unique_ptr<std::uint8_t[]> counts_;
-  std::unique_ptr<std::uint32_t[]> bits_;
+  std::vector<std::int32_t> column_scales_;
+  std::vector<std::size_t> zero_columns_;
+  std::vector<float> zeros_;
+  std::vector<std::uint8_t> counts_;
+  std::vector<std::uint32_t> bits_;
 };
 
 }  // namespace lmgc::codec

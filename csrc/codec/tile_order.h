@@ -45,9 +45,9 @@ class TileOrder {
   /// aligned, as in every tensor.)
   [[nodiscard]] const Word* gather(const std::byte* values, std::size_t row,
                                    Word* row_words) const {
-    values += row_bytes(row);
-    if (in_place_) return reinterpret_cast<const Word*>(values);
-    const Word* from = reinterpret_cast<const Word*>(values);
+    const Word* from = reinterpret_cast<const Word*>(values + row_bytes(row));
+    if (in_place_) return from;
+    prefetch(values, row);
     for (std::size_t j = 0; j < columns_.size(); ++j) row_words[j] = from[columns_[j]];
     return row_words;
   }
@@ -61,10 +61,21 @@ class TileOrder {
   /// Inverse of gather.
   void scatter(const Word* row_words, std::size_t row, std::byte* values) const {
     Word* to = this->row(values, row);
+    prefetch(values, row);
     for (std::size_t j = 0; j < places_.size(); ++j) to[j] = row_words[places_[j]];
   }
 
  private:
+  /// Of a row some rows later, which may lie anywhere in the tile.
+  void prefetch(const std::byte* values, std::size_t row) const {
+    constexpr std::size_t kLineBytes = 64, kAhead = 4;
+    row += kAhead;
+    if (row >= rows_.size()) return;
+    for (std::size_t at = 0; at < columns_.size() * sizeof(Word); at += kLineBytes) {
+      __builtin_prefetch(values + row_bytes(row) + at);
+    }
+  }
+
   [[nodiscard]] std::size_t row_bytes(std::size_t row) const {
     return (tile_.start + rows_[row] * tile_.stride) * sizeof(Word);
   }

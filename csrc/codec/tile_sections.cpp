@@ -4,7 +4,6 @@
 
 #include "codec/byte_stream.h"
 #include "codec/payload_error.h"
-#include "codec/tile_coder.h"
 #include "serialize/float_words.h"
 
 namespace lmgc::codec {
@@ -52,11 +51,12 @@ void each_section(DType dtype, const std::byte* values, const predict::Tile& til
 }  // namespace
 
 std::vector<std::byte> encode_sections(DType dtype, const std::byte* values,
-                                       const predict::Tile& tile, predict::OwnRows own) {
+                                       const predict::Tile& tile, predict::OwnRows own,
+                                       TileBuffers& buffers) {
   std::vector<std::vector<std::byte>> codes;
   each_section(dtype, values, tile, own,
                [&](const predict::Tile& section, const predict::Model* model) {
-                 codes.push_back(encode_tile(dtype, values, section, model));
+                 codes.push_back(encode_tile(dtype, values, section, model, buffers));
                });
   ByteWriter code;
   for (const auto& section : codes) {
@@ -67,12 +67,12 @@ std::vector<std::byte> encode_sections(DType dtype, const std::byte* values,
 }
 
 void decode_sections(DType dtype, std::span<const std::byte> code, const predict::Tile& tile,
-                     predict::OwnRows own, std::byte* values) {
+                     predict::OwnRows own, TileBuffers& buffers, std::byte* values) {
   ByteReader reader(code);
   each_section(dtype, values, tile, own,
                [&](const predict::Tile& section, const predict::Model* model) {
                  const auto bytes = reader.bytes(reader.varint());
-                 decode_tile(dtype, bytes, section, model, values);
+                 decode_tile(dtype, bytes, section, model, buffers, values);
                });
   if (!reader.rest().empty()) {
     throw PayloadError(PayloadError::Kind::kCorrupt, "bytes after a tile's last section");

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "codec/tile_coder.h"
 #include "predict/own_rows.h"
 #include "predict/tile.h"
 #include "serialize/dtype.h"
@@ -15,10 +16,11 @@ namespace lmgc::codec {
 [[nodiscard]] std::vector<std::byte> encode_sections(serialize::DType dtype,
                                                      const std::byte* values,
                                                      const predict::Tile& tile,
-                                                     predict::OwnRows own);
+                                                     predict::OwnRows own, TileBuffers& buffers);
 
 /// As decode_tile.
 void decode_sections(serialize::DType dtype, std::span<const std::byte> code,
-                     const predict::Tile& tile, predict::OwnRows own, std::byte* values);
+                     const predict::Tile& tile, predict::OwnRows own, TileBuffers& buffers,
+                     std::byte* values);
 
 }  // namespace lmgc::codec

@@ -64,8 +64,14 @@ RansTables tables_of(const at::Tensor& counts) {
 at::Tensor encode(const at::Tensor& symbols, const at::Tensor& contexts, const at::Tensor& counts,
                   const std::string& path, std::vector<std::size_t> blocks) {
   if (blocks.empty()) blocks.push_back(static_cast<std::size_t>(symbols.numel()));
-  return bytes_tensor(rans_encode(tables_of(counts), elements<std::uint8_t>(symbols),
-                                  narrowed<std::uint16_t>(contexts), blocks, rans_kernels(path)));
+  const auto own_symbols = elements<std::uint8_t>(symbols);
+  const auto own_contexts = narrowed<std::uint8_t>(contexts);
+  TORCH_CHECK_VALUE(own_symbols.size() == own_contexts.size(), "lmgc::coder: ", own_symbols.size(),
+                    " symbols with ", own_contexts.size(), " contexts");
+  std::vector<std::uint16_t> cells(own_symbols.size());
+  std::ranges::transform(own_contexts, own_symbols, cells.begin(), cell_of);
+  Buffer<std::byte> room;
+  return bytes_tensor(rans_encode(tables_of(counts), cells, blocks, room, rans_kernels(path)));
 }
 
 at::Tensor decode(const at::Tensor& chunk, const at::Tensor& contexts, const at::Tensor& counts,

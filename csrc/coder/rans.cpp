@@ -1,8 +1,6 @@
 #include "coder/rans.h"
 
 #include <algorithm>
-#include <memory>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -24,21 +22,19 @@ Implementations<RansKernels>& implementations() {
   return all;
 }
 
-template <typename Integer>
-Integer largest(std::span<const Integer> values) {
-  return std::accumulate(values.begin(), values.end(), Integer{0},
-                         [](Integer a, Integer b) { return a > b ? a : b; });
+std::uint16_t largest(std::span<const std::uint16_t> values, std::uint16_t mask = 0xFFFF) {
+  std::uint16_t most = 0;
+  for (const std::uint16_t value : values) {
+    const auto part = static_cast<std::uint16_t>(value & mask);
+    most = part > most ? part : most;
+  }
+  return most;
 }
 
-void check_contexts(const RansTables& tables, std::span<const std::uint16_t> contexts,
-                    std::size_t symbols) {
-  if (contexts.size() != symbols) {
-    throw std::invalid_argument("lmgc::coder: " + std::to_string(symbols) + " symbols with " +
-                                std::to_string(contexts.size()) + " contexts");
-  }
-  if (largest(contexts) >= tables.contexts()) {
-    throw std::invalid_argument("lmgc::coder: context " + std::to_string(largest(contexts)) +
-                                " of " + std::to_string(tables.contexts()) + " tables");
+void check_context(const RansTables& tables, std::size_t context) {
+  if (context >= tables.contexts()) {
+    throw std::invalid_argument("lmgc::coder: context " + std::to_string(context) + " of " +
+                                std::to_string(tables.contexts()) + " tables");
   }
 }
 
@@ -62,41 +58,42 @@ const RansKernels& rans_kernels(std::string_view name) { return implementations(
 
 void use_rans_kernels(std::string_view name) { implementations().use(rans_kernels(name)); }
 
-std::vector<std::byte> rans_encode(const RansTables& tables, std::span<const std::uint8_t> symbols,
-                                   std::span<const std::uint16_t> contexts,
-                                   std::span<const std::size_t> blocks,
-                                   const RansKernels& kernels) {
-  check_contexts(tables, contexts, symbols.size());
-  if (largest(symbols) >= tables.alphabet()) {
-    throw std::invalid_argument("lmgc::coder: symbol " + std::to_string(largest(symbols)) +
+std::span<const std::byte> rans_encode(const RansTables& tables,
+                                       std::span<const std::uint16_t> cells,
+                                       std::span<const std::size_t> blocks, Buffer<std::byte>& room,
+                                       const RansKernels& kernels) {
+  check_context(tables, context_of(largest(cells)));
+  const std::uint16_t symbol = largest(cells, 255);
+  if (symbol >= tables.alphabet()) {
+    throw std::invalid_argument("lmgc::coder: symbol " + std::to_string(symbol) +
                                 " of an alphabet of " + std::to_string(tables.alphabet()));
   }
-  std::size_t left = symbols.size();
+  std::size_t left = cells.size();
   for (const std::size_t block : blocks) {
-    if (block > left) throw std::invalid_argument("lmgc::coder: blocks exceed the symbols");
+    if (block > left) throw std::invalid_argument("lmgc::coder: blocks exceed the cells");
     left -= block;
   }
-  if (left != 0) throw std::invalid_argument("lmgc::coder: blocks do not cover the symbols");
-  if (symbols.empty()) return {};
+  if (left != 0) throw std::invalid_argument("lmgc::coder: blocks do not cover the cells");
+  if (cells.empty()) return {};
 
-  const std::size_t lanes = rans_lanes(symbols.size());
-  const std::size_t room = kRansSlackBytes + 4 * lanes + 2 * symbols.size();
-  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(room);
+  const std::size_t lanes = rans_lanes(cells.size());
+  const std::span<std::byte> bytes = room.room(kRansSlackBytes + 4 * lanes + 2 * cells.size());
   std::array<std::uint32_t, kRansMaxLanes> states;
   states.fill(kRansLowest);
-  std::byte* at = buffer.get() + room;
-  std::size_t begin = symbols.size();
+  std::byte* const end = bytes.data() + bytes.size();
+  std::byte* at = end;
+  std::size_t begin = cells.size();
   for (std::size_t index = blocks.size(); index-- > 0;) {
     begin -= blocks[index];
-    at = kernels.encode(tables.view(), symbols.data() + begin, contexts.data() + begin,
-                        blocks[index], states.data(), lanes, at);
+    at = kernels.encode(tables.view(), cells.data() + begin, blocks[index], states.data(), lanes,
+                        at);
     if (at == nullptr) {
       throw std::invalid_argument("lmgc::coder: a symbol whose frequency is 0");
     }
   }
   at -= 4 * lanes;
   for (std::size_t lane = 0; lane < lanes; ++lane) store_state(states[lane], at + 4 * lane);
-  return {at, buffer.get() + room};
+  return {at, end};
 }
 
 RansDecoder::RansDecoder(const RansTables& tables, std::span<const std::byte> bytes,
@@ -117,7 +114,11 @@ RansDecoder::RansDecoder(const RansTables& tables, std::span<const std::byte> by
 }
 
 void RansDecoder::decode(std::span<const std::uint16_t> contexts, std::span<std::uint8_t> symbols) {
-  check_contexts(tables_, contexts, symbols.size());
+  if (contexts.size() != symbols.size()) {
+    throw std::invalid_argument("lmgc::coder: " + std::to_string(symbols.size()) +
+                                " symbols with " + std::to_string(contexts.size()) + " contexts");
+  }
+  check_context(tables_, largest(contexts));
   if (symbols.size() > symbols_left_) {
     throw std::invalid_argument("lmgc::coder: a block of " + std::to_string(symbols.size()) +
                                 " symbols, the chunk has " + std::to_string(symbols_left_));

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
+#include "buffer.h"
 #include "coder/rans_kernels.h"
 #include "coder/rans_tables.h"
 #include "coder/stream_error.h"
@@ -24,14 +24,14 @@ inline constexpr std::size_t kRansMaxLanes = 32;
 }
 static_assert(rans_lanes(511) == 1 && rans_lanes(512) == 2 && rans_lanes(8192) == kRansMaxLanes);
 
-/// Codes a chunk: symbols[i] by table contexts[i]. `blocks`: symbols of each of its parts, which
-/// the decoder will ask for one after the other. Throws std::invalid_argument for a symbol of
-/// frequency 0, an unknown context, or sizes that differ.
-[[nodiscard]] std::vector<std::byte> rans_encode(const RansTables& tables,
-                                                 std::span<const std::uint8_t> symbols,
-                                                 std::span<const std::uint16_t> contexts,
-                                                 std::span<const std::size_t> blocks,
-                                                 const RansKernels& kernels = rans_kernels());
+/// Codes a chunk of cells (cell_of), each by its context's table. `blocks`: cells of each of its
+/// parts, which the decoder will ask for one after the other. The chunk lies in `room`. Throws
+/// std::invalid_argument for a symbol of frequency 0, an unknown context, or sizes that differ.
+[[nodiscard]] std::span<const std::byte> rans_encode(const RansTables& tables,
+                                                     std::span<const std::uint16_t> cells,
+                                                     std::span<const std::size_t> blocks,
+                                                     Buffer<std::byte>& room,
+                                                     const RansKernels& kernels = rans_kernels());
 
 /// Decodes a chunk block by block: contexts may depend on all symbols of earlier blocks.
 class RansDecoder {

@@ -54,9 +54,7 @@ __m256i permutation(const Permutations& all, int mask) {
 
 int mask_of(__m256i lanes) { return _mm256_movemask_ps(_mm256_castsi256_ps(lanes)); }
 
-__m256i contexts_of(const std::uint16_t* contexts) {
-  return _mm256_cvtepu16_epi32(load_128(contexts));
-}
+__m256i widened(const std::uint16_t* numbers) { return _mm256_cvtepu16_epi32(load_128(numbers)); }
 
 struct Decoded {
   __m256i state;
@@ -167,7 +165,7 @@ const std::byte* decode_vectors(const RansView& tables, const std::uint16_t* con
 #pragma GCC unroll 4
     for (std::size_t v = 0; v < kVectors; ++v) {
       const Decoded decoded =
-          decode_lanes(tables, stride, state[v], contexts_of(contexts + i + v * kWidth));
+          decode_lanes(tables, stride, state[v], widened(contexts + i + v * kWidth));
       symbol[v] = decoded.symbol;
       state[v] = refill(decoded.state, at);
     }
@@ -228,12 +226,11 @@ __m256i multiply_high(__m256i a, __m256i b) {
 }
 
 template <std::size_t kVectors>
-std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
-                          const std::uint16_t* contexts, std::size_t count, std::uint32_t* states,
-                          std::byte* at) {
+std::byte* encode_vectors(const RansView& tables, const std::uint16_t* cells, std::size_t count,
+                          std::uint32_t* states, std::byte* at) {
   constexpr std::size_t kLanes = kVectors * kWidth;
   const std::size_t whole = count - count % kLanes;
-  at = encode_steps(tables, symbols, contexts, whole, count, states, kLanes, at);
+  at = encode_steps(tables, cells, whole, count, states, kLanes, at);
   if (at == nullptr) return nullptr;
   const __m256i stride = _mm256_set1_epi32(static_cast<int>(tables.stride));
   __m256i state[kVectors];
@@ -246,10 +243,9 @@ std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
     for (std::size_t back = 0; back < kVectors; ++back) {
       const std::size_t v = kVectors - 1 - back;
       const std::size_t first = i - kLanes + v * kWidth;
-      const __m256i symbol =
-          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(symbols + first)));
-      const __m256i index =
-          _mm256_add_epi32(_mm256_mullo_epi32(contexts_of(contexts + first), stride), symbol);
+      const __m256i cell = widened(cells + first);
+      const __m256i row = _mm256_mullo_epi32(_mm256_srli_epi32(cell, 8), stride);
+      const __m256i index = _mm256_add_epi32(row, _mm256_and_si256(cell, _mm256_set1_epi32(255)));
       const Pairs entries = encoder_entries(tables, index);
       all = _mm256_and_si256(all, entries.low);
       state[v] = encode_lanes(entries, state[v], at);
@@ -261,18 +257,17 @@ std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
   return mask_of(all) == 255 ? at : nullptr;
 }
 
-std::byte* encode(const RansView& tables, const std::uint8_t* symbols,
-                  const std::uint16_t* contexts, std::size_t count, std::uint32_t* states,
-                  std::size_t lanes, std::byte* end) {
+std::byte* encode(const RansView& tables, const std::uint16_t* cells, std::size_t count,
+                  std::uint32_t* states, std::size_t lanes, std::byte* end) {
   switch (lanes) {
     case 8:
-      return encode_vectors<1>(tables, symbols, contexts, count, states, end);
+      return encode_vectors<1>(tables, cells, count, states, end);
     case 16:
-      return encode_vectors<2>(tables, symbols, contexts, count, states, end);
+      return encode_vectors<2>(tables, cells, count, states, end);
     case 32:
-      return encode_vectors<4>(tables, symbols, contexts, count, states, end);
+      return encode_vectors<4>(tables, cells, count, states, end);
     default:
-      return encode_steps(tables, symbols, contexts, 0, count, states, lanes, end);
+      return encode_steps(tables, cells, 0, count, states, lanes, end);
   }
 }
 

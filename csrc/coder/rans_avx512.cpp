@@ -34,8 +34,8 @@ Pairs gathered_pairs(const void* base, __m512i index) {
   return {_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b)};
 }
 
-__m512i contexts_of(const std::uint16_t* contexts) {
-  return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(contexts)));
+__m512i widened(const std::uint16_t* numbers) {
+  return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers)));
 }
 
 __m512i low_bits(__m512i x) { return _mm512_and_si512(x, _mm512_set1_epi32(kRansTotal - 1)); }
@@ -105,7 +105,7 @@ const std::byte* decode_vectors(const RansView& tables, const std::uint16_t* con
 #pragma GCC unroll 2
     for (std::size_t v = 0; v < kVectors; ++v) {
       const Decoded decoded =
-          decode_lanes(tables, stride, state[v], contexts_of(contexts + i + v * kWidth));
+          decode_lanes(tables, stride, state[v], widened(contexts + i + v * kWidth));
       state[v] = refill(decoded.state, at);
       _mm_storeu_si128(reinterpret_cast<__m128i*>(symbols + i + v * kWidth),
                        _mm512_cvtepi32_epi8(decoded.symbol));
@@ -145,12 +145,11 @@ __m512i multiply_high(__m512i a, __m512i b) {
 }
 
 template <std::size_t kVectors>
-std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
-                          const std::uint16_t* contexts, std::size_t count, std::uint32_t* states,
-                          std::byte* at) {
+std::byte* encode_vectors(const RansView& tables, const std::uint16_t* cells, std::size_t count,
+                          std::uint32_t* states, std::byte* at) {
   constexpr std::size_t kLanes = kVectors * kWidth;
   const std::size_t whole = count - count % kLanes;
-  at = encode_steps(tables, symbols, contexts, whole, count, states, kLanes, at);
+  at = encode_steps(tables, cells, whole, count, states, kLanes, at);
   if (at == nullptr) return nullptr;
   const __m512i stride = _mm512_set1_epi32(static_cast<int>(tables.stride));
   __m512i state[kVectors];
@@ -161,10 +160,9 @@ std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
     for (std::size_t back = 0; back < kVectors; ++back) {
       const std::size_t v = kVectors - 1 - back;
       const std::size_t first = i - kLanes + v * kWidth;
-      const __m512i symbol =
-          _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(symbols + first)));
-      const __m512i index =
-          _mm512_add_epi32(_mm512_mullo_epi32(contexts_of(contexts + first), stride), symbol);
+      const __m512i cell = widened(cells + first);
+      const __m512i row = _mm512_mullo_epi32(_mm512_srli_epi32(cell, 8), stride);
+      const __m512i index = _mm512_add_epi32(row, _mm512_and_si512(cell, _mm512_set1_epi32(255)));
       const Pairs entries = gathered_pairs<8>(tables.encoder, index);
       all = _mm512_and_si512(all, entries.low);
       state[v] = encode_lanes(entries, state[v], at);
@@ -174,16 +172,15 @@ std::byte* encode_vectors(const RansView& tables, const std::uint8_t* symbols,
   return _mm512_cmplt_epi32_mask(all, _mm512_setzero_si512()) == 0xFFFF ? at : nullptr;
 }
 
-std::byte* encode(const RansView& tables, const std::uint8_t* symbols,
-                  const std::uint16_t* contexts, std::size_t count, std::uint32_t* states,
-                  std::size_t lanes, std::byte* end) {
+std::byte* encode(const RansView& tables, const std::uint16_t* cells, std::size_t count,
+                  std::uint32_t* states, std::size_t lanes, std::byte* end) {
   switch (lanes) {
     case 16:
-      return encode_vectors<1>(tables, symbols, contexts, count, states, end);
+      return encode_vectors<1>(tables, cells, count, states, end);
     case 32:
-      return encode_vectors<2>(tables, symbols, contexts, count, states, end);
+      return encode_vectors<2>(tables, cells, count, states, end);
     default:
-      return kAvx2Rans.encode(tables, symbols, contexts, count, states, lanes, end);
+      return kAvx2Rans.encode(tables, cells, count, states, lanes, end);
   }
 }
 

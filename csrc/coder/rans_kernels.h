@@ -23,9 +23,8 @@ struct RansKernels {
 
   /// Writes a block's words, at most one per symbol, before `end`; returns the first, or null if a
   /// symbol has frequency 0. Requires known contexts and symbols, and states >= kRansLowest.
-  std::byte* (*encode)(const RansView& tables, const std::uint8_t* symbols,
-                       const std::uint16_t* contexts, std::size_t count, std::uint32_t* states,
-                       std::size_t lanes, std::byte* end);
+  std::byte* (*encode)(const RansView& tables, const std::uint16_t* cells, std::size_t count,
+                       std::uint32_t* states, std::size_t lanes, std::byte* end);
   /// Reads a block's words from `at`; returns the first unread one, or null if they end too early.
   /// Any states will do; requires known contexts.
   const std::byte* (*decode)(const RansView& tables, const std::uint16_t* contexts,

@@ -5,10 +5,9 @@ namespace {
 
 bool supported() { return true; }
 
-std::byte* encode(const RansView& tables, const std::uint8_t* symbols,
-                  const std::uint16_t* contexts, std::size_t count, std::uint32_t* states,
-                  std::size_t lanes, std::byte* end) {
-  return encode_steps(tables, symbols, contexts, 0, count, states, lanes, end);
+std::byte* encode(const RansView& tables, const std::uint16_t* cells, std::size_t count,
+                  std::uint32_t* states, std::size_t lanes, std::byte* end) {
+  return encode_steps(tables, cells, 0, count, states, lanes, end);
 }
 
 const std::byte* decode(const RansView& tables, const std::uint16_t* contexts,

@@ -66,8 +66,10 @@ Chunk encoded(const RansKernels& k, const RansTables& tables, const Case& of) {
   Chunk chunk{};
   chunk.states.fill(kRansLowest);
   std::byte* end = buffer.data() + buffer.size();
-  std::byte* begin = k.encode(tables.view(), of.symbols.data(), of.contexts.data(), count,
-                              chunk.states.data(), of.lanes, end);
+  std::vector<std::uint16_t> cells(count);
+  for (std::size_t i = 0; i < count; ++i) cells[i] = cell_of(of.contexts[i], of.symbols[i]);
+  std::byte* begin =
+      k.encode(tables.view(), cells.data(), count, chunk.states.data(), of.lanes, end);
   if (begin != nullptr) chunk.words.assign(begin, end);
   return chunk;
 }

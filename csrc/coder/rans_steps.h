@@ -18,15 +18,14 @@ static inline const std::uint32_t* find_entry(const std::uint32_t* entry, std::u
 }
 
 /// Encodes symbols [begin, end) of a block, backwards.
-static inline std::byte* encode_steps(const RansView& tables, const std::uint8_t* symbols,
-                                      const std::uint16_t* contexts, std::size_t begin,
-                                      std::size_t end, std::uint32_t* states, std::size_t lanes,
-                                      std::byte* at) {
+static inline std::byte* encode_steps(const RansView& tables, const std::uint16_t* cells,
+                                      std::size_t begin, std::size_t end, std::uint32_t* states,
+                                      std::size_t lanes, std::byte* at) {
   constexpr std::uint32_t kMask = kRansTotal - 1;
   std::uint32_t all = ~std::uint32_t{0};
   for (std::size_t i = end; i-- > begin;) {
     const std::uint64_t entry =
-        tables.encoder[std::size_t{contexts[i]} * tables.stride + symbols[i]];
+        tables.encoder[std::size_t{context_of(cells[i])} * tables.stride + symbol_of(cells[i])];
     const auto multiplier = static_cast<std::uint32_t>(entry);
     const auto high = static_cast<std::uint32_t>(entry >> 32);
     const std::uint32_t complement = high >> kRansTotalBits & kMask;

@@ -13,7 +13,18 @@ inline constexpr int kRansTotalBits = 12;
 /// Sum of the frequencies of every table.
 inline constexpr std::uint32_t kRansTotal = std::uint32_t{1} << kRansTotalBits;
 inline constexpr std::size_t kRansMaxAlphabet = 256;
-inline constexpr std::size_t kRansMaxContexts = 4096;
+inline constexpr std::size_t kRansMaxContexts = 256;
+
+/// A context and a symbol in one number.
+[[nodiscard]] constexpr std::uint16_t cell_of(std::size_t context, std::size_t symbol) {
+  return static_cast<std::uint16_t>(context << 8 | symbol);
+}
+[[nodiscard]] constexpr std::uint16_t context_of(std::uint16_t cell) {
+  return static_cast<std::uint16_t>(cell >> 8);
+}
+[[nodiscard]] constexpr std::uint8_t symbol_of(std::uint16_t cell) {
+  return static_cast<std::uint8_t>(cell & 255);
+}
 
 /// Frequencies [alphabet] with sum kRansTotal in proportion to `counts`, at least 1 where a count
 /// is not 0 (Webster's apportionment: each unit goes to the largest count / (2 * frequency + 1),

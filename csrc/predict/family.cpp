@@ -202,7 +202,7 @@ MemberTables::MemberTables(const std::vector<std::uint16_t>& frequencies)
   for (int context = 0; context <= kContexts; ++context) {
     for (int symbol = 0; symbol < kAlphabet; ++symbol) {
       const auto at = static_cast<std::size_t>(context * kAlphabet + symbol);
-      has_[cell_of(context, symbol)] = frequencies[at] != 0;
+      has_[coder::cell_of(context, symbol)] = frequencies[at] != 0;
     }
   }
 }

@@ -36,32 +36,20 @@ struct Member {
 /// at least 1 for escapes. Computed once.
 [[nodiscard]] const std::vector<std::uint16_t>& frequencies(std::uint8_t shape, std::uint8_t width);
 
-/// A context and a symbol in one number.
-inline constexpr std::size_t kCellStride = 256;
-[[nodiscard]] constexpr std::uint16_t cell_of(int context, int symbol) {
-  return static_cast<std::uint16_t>(context << 8 | symbol);
-}
-[[nodiscard]] constexpr std::uint16_t context_of(std::uint16_t cell) {
-  return static_cast<std::uint16_t>(cell >> 8);
-}
-[[nodiscard]] constexpr std::uint8_t symbol_of(std::uint16_t cell) {
-  return static_cast<std::uint8_t>(cell & 255);
-}
-
 /// A member's tables with what an encoder asks of them: kContexts contexts, and kZeroContext.
 class MemberTables {
  public:
   explicit MemberTables(Member member);
 
   [[nodiscard]] const coder::RansTables& rans() const { return rans_; }
-  /// Whether a cell's symbol has a frequency above 0.
+  /// Whether the symbol of a cell (coder::cell_of) has a frequency above 0.
   [[nodiscard]] bool has(std::uint16_t cell) const { return has_[cell]; }
 
  private:
   explicit MemberTables(const std::vector<std::uint16_t>& frequencies);
 
   coder::RansTables rans_;
-  std::array<bool, (kContexts + 1) * kCellStride> has_{};
+  std::array<bool, coder::cell_of(kContexts + 1, 0)> has_{};
 };
 
 /// Kept for the members used last. Thread-safe.

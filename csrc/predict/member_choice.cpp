@@ -4,13 +4,12 @@
 #include <array>
 #include <cmath>
 #include <mutex>
+#include <numeric>
 #include <vector>
 
 namespace lmgc::predict {
 namespace {
 
-constexpr std::size_t kRun = 1024;  // judged runs lie evenly in the tile
-constexpr std::size_t kMaxRuns = 31;
 constexpr float kEscapeBits = 44;  // a rare symbol and a whole float
 constexpr float kCostUnit = 1.0F / 256;
 constexpr std::size_t kSymbols = kZeroSymbol;  // that shape and width tell apart
@@ -52,22 +51,20 @@ const Costs& costs(int shape, int width) {
 class Census {
  public:
   explicit Census(std::span<const std::uint16_t> cells) {
-    std::vector<std::int16_t> counts(std::size_t{kContexts + 1} * kCellStride);
-    const std::size_t runs = (cells.size() + kRun - 1) / kRun;
-    const std::size_t gap = (runs + kMaxRuns - 1) / kMaxRuns * kRun;
-    for (std::size_t start = 0; start < cells.size(); start += gap) {
-      const std::size_t end = std::min(start + kRun, cells.size());
-      for (std::size_t i = start; i < end; ++i) ++counts[cells[i]];
-    }
+    std::vector<std::int16_t> counts(coder::cell_of(kContexts + 1, 0));
+    for (const std::uint16_t cell : cells) ++counts[cell];
     for (std::size_t context = 0; context < kContexts; ++context) {
-      const auto row = std::span(counts).subspan(context * kCellStride, kAlphabet);
+      const auto row = std::span(counts).subspan(coder::cell_of(context, 0), kAlphabet);
       zeros_ += row[kZeroSymbol];
-      int seen = 0;
-      for (const std::int16_t count : row.first(kSymbols)) seen += count;
-      if (seen == 0) continue;
-      others_ += seen;
-      contexts_.push_back(context);
-      counts_.insert(counts_.end(), row.begin(), row.begin() + kSymbols);
+      const auto symbols = row.first(kSymbols);
+      const auto seen = [](std::int16_t count) { return count != 0; };
+      const auto first = std::ranges::find_if(symbols, seen);
+      if (first == symbols.end()) continue;
+      const auto last = std::ranges::find_if(symbols.rbegin(), symbols.rend(), seen).base();
+      others_ += std::accumulate(first, last, 0);
+      ranges_.push_back({context * kSymbols + static_cast<std::size_t>(first - symbols.begin()),
+                         static_cast<std::size_t>(last - first)});
+      counts_.insert(counts_.end(), first, last);
     }
   }
 
@@ -78,21 +75,26 @@ class Census {
     const std::int16_t* table = costs(shape, width).data();
     const std::int16_t* count = counts_.data();
     std::int32_t sum = 0;  // below 2^15 * 44 * 256
-    for (const std::size_t context : contexts_) {
-      const std::int16_t* cost = table + context * kSymbols;
-      for (std::size_t symbol = 0; symbol < kSymbols; ++symbol) sum += count[symbol] * cost[symbol];
-      count += kSymbols;
+    for (const Range& range : ranges_) {
+      const std::int16_t* cost = table + range.start;
+      for (std::size_t i = 0; i < range.symbols; ++i) sum += count[i] * cost[i];
+      count += range.symbols;
     }
     return sum;
   }
 
  private:
-  std::vector<std::size_t> contexts_;  // those seen
-  std::vector<std::int16_t> counts_;   // [contexts_][kSymbols]
+  /// From the first to the last symbol seen in a context, of Costs.
+  struct Range {
+    std::size_t start, symbols;
+  };
+
+  std::vector<Range> ranges_;
+  std::vector<std::int16_t> counts_;  // of all ranges, one after another
   int zeros_ = 0, others_ = 0;
 };
 
-/// Walks from `width` to the next local minimum, whose cost it returns.
+/// Walks from `width` to the next local minimum, whose cost it returns. (Costs have but one.)
 std::int32_t best_width(const Census& census, int shape, int& width) {
   std::int32_t least = census.cost(shape, width);
   const int start = width;
@@ -128,19 +130,21 @@ std::uint8_t choose_zeros(const Census& census) {
 
 Member choose_member(std::span<const std::uint16_t> cells) {
   const Census census(cells);
-  Member best;
-  best.zeros = choose_zeros(census);
-  int width = kWidths / 2;
-  std::int32_t least = INT32_MAX;
-  for (int shape = 0; shape < kShapes; ++shape) {
-    const std::int32_t own = best_width(census, shape, width);
-    if (own < least) {
-      least = own;
-      best.shape = static_cast<std::uint8_t>(shape);
-      best.width = static_cast<std::uint8_t>(width);
+  int shape = kShapes / 2, width = kWidths / 2;
+  std::int32_t least = best_width(census, shape, width);
+  const int start = shape;
+  for (const int direction : {-1, 1}) {
+    if (shape != start) break;
+    int next_width = width;
+    while (shape + direction >= 0 && shape + direction < kShapes) {
+      const std::int32_t next = best_width(census, shape + direction, next_width);
+      if (next >= least) break;
+      least = next;
+      shape += direction;
+      width = next_width;
     }
   }
-  return best;
+  return {static_cast<std::uint8_t>(shape), static_cast<std::uint8_t>(width), choose_zeros(census)};
 }
 
 }  // namespace lmgc::predict

@@ -7,8 +7,8 @@
 
 namespace lmgc::predict {
 
-/// The encoder's choice: the member of the family that codes these cells (cell_of) in the fewest
-/// bits, of those tried. Long tiles are judged by a part of their cells.
+/// The encoder's choice: the member of the family that codes these cells (coder::cell_of, fewer
+/// than 2^15) in the fewest bits, of those tried.
 [[nodiscard]] Member choose_member(std::span<const std::uint16_t> cells);
 
 }  // namespace lmgc::predict

@@ -77,9 +77,14 @@ Results results_of(const RowKernels& rows, std::size_t count, const FloatGrid& g
   r.steps.resize(count);
   const RowPlaces places{r.place_contexts.data(), r.centers.data(), r.steps.data()};
   rows.places(predictions.data(), row, count, places);
-  r.words.resize(count);
+  std::vector<float> decoded(count);
   r.word_counts.resize(count);
-  rows.words(symbols.data(), places, grid, count, {r.words.data(), r.word_counts.data()});
+  const RowValues decoded_row{decoded.data(), r.word_counts.data()};
+  rows.without_raw_bits(symbols.data(), places, grid, count, decoded_row);
+  std::vector<std::uint32_t> raw(count);
+  for (std::uint32_t& bits : raw) bits = noise.word();
+  rows.add_raw_bits(raw.data(), 23 - grid.mantissa_bits, count, decoded_row);
+  for (const float value : decoded) r.words.push_back(std::bit_cast<std::uint32_t>(value));
 
   r.sizes.resize(count);
   r.column_bits.resize(count);

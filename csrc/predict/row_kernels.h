@@ -10,9 +10,9 @@
 /// Loops over a row's values: elementwise, the same bits from every instruction set.
 namespace lmgc::predict {
 
-/// In RowCodes::counts and PlainWords::counts: too rare a case for a row's loop.
+/// In RowCodes::counts and RowValues::counts: too rare a case for a row's loop.
 inline constexpr std::uint8_t kRare = 255;
-/// In PlainWords::counts: in the cell at zero, whose octave follows in unary.
+/// In RowValues::counts: in the cell at zero, whose octave follows in unary.
 inline constexpr std::uint8_t kUnary = 254;
 
 /// Scales and grid of a row's values.
@@ -24,7 +24,7 @@ struct RowGrid {
 
 /// Codes of a row's values. Where the count is kRare, code_value tells the rest.
 struct RowCodes {
-  std::uint16_t* cells;  ///< cell_of context and symbol
+  std::uint16_t* cells;  ///< coder::cell_of context and symbol
   std::uint32_t* bits;
   std::uint8_t* counts;
 };
@@ -36,10 +36,10 @@ struct RowPlaces {
   std::int32_t* steps;
 };
 
-/// Words of a row's values without their raw bits: `counts` of those belong above bit 23 -
-/// mantissa_bits of `words`. For kUnary the octave is that of the first below the step.
-struct RowWords {
-  std::uint32_t* words;
+/// A row's values without their raw bits: `counts` of those belong at bit 23 - mantissa_bits and
+/// above. For kUnary the octave is that of the first below the step.
+struct RowValues {
+  float* values;
   std::uint8_t* counts;
 };
 
@@ -77,8 +77,11 @@ struct RowKernels {
   void (*places)(const float* predictions, const RowGrid& row, std::size_t count,
                  const RowPlaces& places);
   /// value_of as far as symbols tell.
-  void (*words)(const std::uint8_t* symbols, const RowPlaces& places, const FloatGrid& grid,
-                std::size_t count, const RowWords& words);
+  void (*without_raw_bits)(const std::uint8_t* symbols, const RowPlaces& places,
+                           const FloatGrid& grid, std::size_t count, const RowValues& row);
+  /// Adds to each value the lowest of its `bits`, as many as its count, at bit `shift`.
+  void (*add_raw_bits)(const std::uint32_t* bits, int shift, std::size_t count,
+                       const RowValues& row);
 
   // For the encoder's choices.
 

@@ -178,9 +178,9 @@ static inline void places_of_row(const float* __restrict predictions, const RowG
   }
 }
 
-static inline void words_of_row(const std::uint8_t* __restrict symbols, const RowPlaces& places,
-                                const FloatGrid& row_grid, std::size_t count,
-                                const RowWords& words) {
+static inline void values_without_raw_bits(const std::uint8_t* __restrict symbols,
+                                           const RowPlaces& places, const FloatGrid& row_grid,
+                                           std::size_t count, const RowValues& row) {
   const FloatGrid grid = row_grid;
   const std::uint32_t kept = ~low_bits(23 - grid.mantissa_bits);
   const std::int32_t least_field = at_least(grid.lowest + grid.mantissa_bits + 127, 1);
@@ -188,8 +188,8 @@ static inline void words_of_row(const std::uint8_t* __restrict symbols, const Ro
     const std::size_t part = count - start < kPart ? count - start : kPart;
     const std::int32_t* __restrict centers = places.centers + start;
     const std::int32_t* __restrict steps = places.steps + start;
-    std::uint32_t* __restrict all_words = words.words + start;
-    std::uint8_t* __restrict counts = words.counts + start;
+    float* __restrict values = row.values + start;
+    std::uint8_t* __restrict counts = row.counts + start;
     std::int32_t wide[kPart];
     for (std::size_t j = 0; j < part; ++j) wide[j] = symbols[start + j];
     for (std::size_t j = 0; j < part; ++j) {
@@ -213,10 +213,19 @@ static inline void words_of_row(const std::uint8_t* __restrict symbols, const Ro
       const bool zero = symbol == kZeroSymbol;
       const std::int32_t plain = at_zero ? kUnary : inside;
       const std::int32_t kind = rooms < 0 ? kRare : plain;
-      all_words[j] = zero ? 0 : word;
+      values[j] = float_of(zero ? 0 : word);
       wide[j] = zero ? 0 : kind;
     }
     for (std::size_t j = 0; j < part; ++j) counts[j] = static_cast<std::uint8_t>(wide[j]);
+  }
+}
+
+static inline void add_raw_bits_to_row(const std::uint32_t* __restrict bits, int shift,
+                                       std::size_t count, const RowValues& row) {
+  float* __restrict values = row.values;
+  const std::uint8_t* __restrict counts = row.counts;
+  for (std::size_t j = 0; j < count; ++j) {
+    values[j] = float_of(word_of(values[j]) | (bits[j] & low_bits(counts[j])) << shift);
   }
 }
 
@@ -287,7 +296,8 @@ static constexpr RowKernels row_kernels_of(std::string_view name, bool (*support
           .dot = dot_of_rows,
           .code_values = code_values_of_row,
           .places = places_of_row,
-          .words = words_of_row,
+          .without_raw_bits = values_without_raw_bits,
+          .add_raw_bits = add_raw_bits_to_row,
           .sum_of_squares = sum_of_squares_of_row,
           .sizes = sizes_of_row,
           .add_excess = add_excess_of_row};

@@ -68,28 +68,27 @@ void for_parts(const Side& side, const Work& work) {
 
 }  // namespace
 
-TilePrediction predict_tile(std::span<const float> values, const Model& model) {
+TilePrediction predict_tile(std::span<const float> values, const Model& model,
+                            std::span<float> predictions) {
   const std::size_t rows = model.rows.order.size(), columns = model.columns.order.size();
-  TilePrediction prediction{.values = std::make_unique_for_overwrite<float[]>(values.size()),
-                            .row_exponents = choose_row_exponents(values, model)};
+  TilePrediction prediction{.row_exponents = choose_row_exponents(values, model)};
   Predictor predictor(model, prediction.row_exponents);
   const Block all{0, rows, 0, columns};
   const Strided<const float> from{values.data(), columns};
   predictor.learn_values(all, from);
   for_parts(model.columns, [&](std::size_t left, std::size_t right, std::size_t known) {
-    predictor.first({0, rows, left, right}, known, {prediction.values.get() + left, columns});
+    predictor.first({0, rows, left, right}, known, {predictions.data() + left, columns});
   });
-  const std::span<const float> first(prediction.values.get(), values.size());
   if (model.known_rows == 0) {  // else what is known of rows has a level already
-    prediction.level = choose_level(values, first, model);
+    prediction.level = choose_level(values, predictions, model);
     predictor.set_level(prediction.level);
   }
-  predictor.learn_remainders(all, from, {first.data(), columns});
+  predictor.learn_remainders(all, from, {predictions.data(), columns});
   for_parts(model.rows, [&](std::size_t top, std::size_t bottom, std::size_t known) {
     if (!predictor.has_second(known)) return;
     constexpr std::size_t kWidth = 512;
     for (std::size_t left = 0; left < columns; left += kWidth) {
-      const Strided<float> part{prediction.values.get() + top * columns + left, columns};
+      const Strided<float> part{predictions.data() + top * columns + left, columns};
       predictor.second({top, bottom, left, std::min(left + kWidth, columns)}, known,
                        {part.data, part.stride}, part);
     }

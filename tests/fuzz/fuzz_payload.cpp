@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <span>
 #include <vector>
 
@@ -91,13 +90,16 @@ void decode_payload(const Representation& representation, std::span<const std::b
 
 /// A payload that passes its checksum, whatever it holds: no fuzzer finds a checksum by chance.
 std::vector<std::byte> with_checksum(std::span<const std::byte> hashed) {
-  auto bytes = lmgc::codec::write_payload({}, hashed);
-  const std::size_t start = bytes.size() - hashed.size() - 11;
-  bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(start),
-              bytes.end() - static_cast<std::ptrdiff_t>(hashed.size()));
-  const std::uint64_t length = bytes.size(), checksum = lmgc::codec::hash(hashed);
-  std::memcpy(bytes.data() + start - 16, &length, 8);
-  std::memcpy(bytes.data() + start - 8, &checksum, 8);
+  const auto header = lmgc::codec::write_header({});
+  std::vector<std::byte> bytes(header.begin(), header.end() - 11);  // the others are hashed
+  bytes.insert(bytes.end(), hashed.begin(), hashed.end());
+  lmgc::codec::seal(bytes);
+  return bytes;
+}
+
+std::vector<std::byte> joined(const lmgc::codec::Parts& parts) {
+  std::vector<std::byte> bytes;
+  for (const auto& part : parts) bytes.insert(bytes.end(), part.begin(), part.end());
   return bytes;
 }
 
@@ -110,12 +112,12 @@ void round_trip(const Representation& representation, DType dtype,
   const auto count = static_cast<std::int64_t>(values.size() / size);
   const std::int64_t rows = count / 3 / 20;
   const Parameter parameters[]{{{rows, 20}, {}}, {{0, 5}, {}}, {{count - rows * 20}, {}}};
-  const auto body = representation.encode(dtype, values, parameters);
+  const auto body = joined(representation.encode(dtype, values, parameters));
   std::vector<std::byte> decoded(values.size());
   representation.decode(dtype, body, {}, decoded);
   if (!std::ranges::equal(values, decoded)) std::abort();
   if (representation.capacity_bytes(dtype, body) < values.size()) std::abort();
-  if (body != representation.encode(dtype, values, parameters)) std::abort();
+  if (body != joined(representation.encode(dtype, values, parameters))) std::abort();
 }
 
 }  // namespace

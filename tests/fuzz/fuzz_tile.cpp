@@ -44,12 +44,13 @@ void fuzz_tile(lmgc::serialize::DType dtype, bool encodes, bool sections,
   const predict::Model* model = history().models().front().get();
   const auto own_rows = [&] { return history().tile_history(0)->own_rows(); };
   std::vector<std::byte> values(kValues * serialize::traits(dtype).bytes), decoded(values.size());
+  codec::TileBuffers buffers;
   if (!encodes) {
     try {
       if (sections) {
-        codec::decode_sections(dtype, bytes, tile, own_rows(), decoded.data());
+        codec::decode_sections(dtype, bytes, tile, own_rows(), buffers, decoded.data());
       } else {
-        codec::decode_tile(dtype, bytes, tile, model, decoded.data());
+        codec::decode_tile(dtype, bytes, tile, model, buffers, decoded.data());
       }
     } catch (const codec::PayloadError&) {
     }
@@ -57,11 +58,11 @@ void fuzz_tile(lmgc::serialize::DType dtype, bool encodes, bool sections,
   }
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = bytes[i % bytes.size()];
   if (sections) {
-    const auto code = codec::encode_sections(dtype, values.data(), tile, own_rows());
-    codec::decode_sections(dtype, code, tile, own_rows(), decoded.data());
+    const auto code = codec::encode_sections(dtype, values.data(), tile, own_rows(), buffers);
+    codec::decode_sections(dtype, code, tile, own_rows(), buffers, decoded.data());
   } else {
-    const auto code = codec::encode_tile(dtype, values.data(), tile, model);
-    codec::decode_tile(dtype, code, tile, model, decoded.data());
+    const auto code = codec::encode_tile(dtype, values.data(), tile, model, buffers);
+    codec::decode_tile(dtype, code, tile, model, buffers, decoded.data());
   }
   if (decoded != values) std::abort();
 }
