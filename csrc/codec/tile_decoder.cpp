@@ -34,8 +34,7 @@ class WordReader {
 
   [[nodiscard]] const predict::FloatGrid& grid() const { return grid_; }
 
-  /// The rest of a row's values [count], which RowKernels::without_raw_bits began, and their words
-  /// as coded.
+  /// The rest of values [count], which RowKernels::without_raw_bits began, and their words.
   void read(const std::uint8_t* symbols, const predict::RowPlaces& places,
             const predict::RowValues& row, std::size_t count, Word* words) {
     for (std::size_t j = 0; j < count; ++j) {
@@ -154,7 +153,7 @@ class BandDecoder {
       for (std::size_t j = 0; j < columns; ++j) to[j] = row_scale + from[j];
     }
     kernels_.places(predictions != nullptr ? predictions : zeros_.data(),
-                    {reader_.grid(), 0, scales_.data()}, band.values(), places(0));
+                    {reader_.grid(), 0, scales_.data()}, band.values(), places());
     for (std::size_t i = 0; i < band.rows(); ++i) {
       if (row_scales_[band.top + i] == predict::kZeroLine) {
         std::fill_n(contexts_.data() + i * columns, columns, std::uint16_t{predict::kZeroContext});
@@ -168,12 +167,12 @@ class BandDecoder {
     }
     decoder_.decode(std::span(contexts_).first(band.values()),
                     std::span(symbols_).first(band.values()));
-    kernels_.without_raw_bits(symbols_.data(), places(0), reader_.grid(), band.values(),
+    kernels_.without_raw_bits(symbols_.data(), places(), reader_.grid(), band.values(),
                               {values_.data(), counts_.data()});
+    reader_.read(symbols_.data(), places(), {values_.data(), counts_.data()}, band.values(),
+                 words_.data());
     for (std::size_t i = 0; i < band.rows(); ++i) {
-      const std::size_t at = i * columns;
-      reader_.read(symbols_.data() + at, places(at), {values_.data() + at, counts_.data() + at},
-                   columns, row_of(i));
+      std::copy_n(words_.data() + i * columns, columns, row_of(i));
     }
     return values_.data();
   }
@@ -191,11 +190,10 @@ class BandDecoder {
     steps_.resize(values);
     symbols_.resize(values);
     counts_.resize(values);
+    words_.resize(values);
   }
 
-  predict::RowPlaces places(std::size_t at) {
-    return {contexts_.data() + at, centers_.data() + at, steps_.data() + at};
-  }
+  predict::RowPlaces places() { return {contexts_.data(), centers_.data(), steps_.data()}; }
 
   const predict::RowKernels& kernels_ = predict::row_kernels();
   std::span<const std::int16_t> row_scales_;
@@ -209,6 +207,7 @@ class BandDecoder {
   std::vector<std::uint16_t> contexts_;
   std::vector<std::int32_t> scales_, centers_, steps_;
   std::vector<std::uint8_t> symbols_, counts_;
+  std::vector<typename FloatWords<dtype>::Word> words_;
 };
 
 template <DType dtype>

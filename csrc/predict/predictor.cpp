@@ -1,6 +1,7 @@
 #include "predict/predictor.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "predict/grid.h"
 
@@ -20,12 +21,19 @@ float reciprocal(int exponent) { return power_of_two(-std::clamp(exponent, -110,
 std::vector<std::int16_t> paired(std::span<const std::int8_t> weights, std::size_t columns,
                                  std::size_t pivots) {
   constexpr std::size_t kTogether = 16;  // columns: a line of the pairs
-  std::vector<std::int16_t> pairs(columns * even(pivots));
+  std::vector<std::int16_t> pairs(columns * even(pivots)), wide(kTogether * even(pivots));
   for (std::size_t left = 0; left < columns; left += kTogether) {
-    const std::size_t right = std::min(left + kTogether, columns);
-    for (std::size_t k = 0; k < pivots; ++k) {
-      std::int16_t* to = pairs.data() + k / 2 * columns * 2 + k % 2;
-      for (std::size_t j = left; j < right; ++j) to[2 * j] = weights[j * pivots + k];
+    const std::size_t count = std::min(kTogether, columns - left);
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::int8_t* from = weights.data() + (left + j) * pivots;
+      std::copy_n(from, pivots, wide.data() + j * even(pivots));
+    }
+    for (std::size_t k = 0; k < even(pivots); k += 2) {
+      std::int16_t* to = pairs.data() + (k / 2 * columns + left) * 2;
+      const std::int16_t* from = wide.data() + k;
+      for (std::size_t j = 0; j < count; ++j) {
+        std::memcpy(to + 2 * j, from + j * even(pivots), 2 * sizeof(std::int16_t));
+      }
     }
   }
   return pairs;
