@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -12,16 +12,49 @@ from lmgc_torch import _C
 _OPTIONS = {"fast": (128, 0), "balanced": (512, 1), "max": (512, 2)}
 
 
+# A parameter's period in steps, and what each of its tiles costs when it learns.
+Plan = tuple[int, Sequence[int]]
+# Steps that a schedule balances: a common multiple of usual periods.
+_CYCLE = 240
+
+
 def make_histories(preset: str, shapes: Sequence[Sequence[int]]) -> list[_C.History | None]:
     """A new history for each parameter, or None where there is nothing to learn."""
-    return [_make(preset, shape, index) for index, shape in enumerate(shapes)]
-
-
-def _make(preset: str, shape: Sequence[int], index: int) -> _C.History | None:
-    if preset not in _OPTIONS or not _C.is_matrix(shape):
-        return None
+    histories: list[_C.History | None] = [None] * len(shapes)
+    if preset not in _OPTIONS:
+        return histories
     max_pivots, blocks = _OPTIONS[preset]
-    return _C.History(shape, max_pivots, blocks, phase=index)  # parameters learn in turns
+    learning = [index for index, shape in enumerate(shapes) if _C.is_matrix(shape)]
+    phases = stagger([_C.learning_plan(shapes[index], max_pivots) for index in learning])
+    for turn, (index, phase) in enumerate(zip(learning, phases, strict=True)):
+        histories[index] = _C.History(shapes[index], max_pivots, blocks, phase=phase, turn=turn)
+    return histories
+
+
+def stagger(plans: Sequence[Plan]) -> list[int]:
+    """A phase for each parameter, so that all steps take about as long: the costliest choose first,
+    each what it makes least worse.
+    """
+    loads = [0] * _CYCLE
+    phases = [0] * len(plans)
+    for index in sorted(range(len(plans)), key=lambda index: -sum(plans[index][1])):
+        period = plans[index][0]
+        worst = [
+            max((loads[step] + cost for step, cost in _steps(plans[index], phase)), default=0)
+            for phase in range(period)
+        ]
+        phases[index] = worst.index(min(worst))
+        for step, cost in _steps(plans[index], phases[index]):
+            loads[step] += cost
+    return phases
+
+
+def _steps(plan: Plan, phase: int) -> Iterator[tuple[int, int]]:
+    """Steps of a cycle at which a tile learns, and what that costs."""
+    period, costs = plan
+    for tile, cost in enumerate(costs):
+        shift = phase + tile * period // len(costs)
+        yield from ((step, cost) for step in range(-shift % period, _CYCLE, period))
 
 
 def histories_state(histories: Sequence[_C.History | None]) -> list[torch.Tensor | None]:
