@@ -34,7 +34,7 @@ struct LearningPlan {
   std::size_t period;
   std::vector<std::uint64_t> costs;  ///< of tiles, one learning: in products of integers
 };
-inline constexpr std::uint64_t kStepCost = 256;
+inline constexpr std::uint64_t kStepCost = 320;
 [[nodiscard]] LearningPlan learning_plan(std::span<const std::int64_t> shape,
                                          HistoryOptions options = {});
 
