@@ -54,17 +54,19 @@ class ModelDict(TypedDict):
     remainder_exponent: torch.Tensor
 
 def is_matrix(shape: Sequence[int]) -> bool: ...
+def learning_plan(
+    shape: Sequence[int], max_pivots: int = ..., period: int = ...
+) -> tuple[int, list[int]]: ...
 
 class History:
-    """`blocks`: 0 doubling, 1 of sixteen, 2 of one."""
-
     def __init__(
         self,
         shape: Sequence[int],
         max_pivots: int = ...,
-        blocks: int = ...,
+        block: int = ...,
         period: int = ...,
         phase: int = ...,
+        turn: int = ...,
     ) -> None: ...
     def observe(self, average: torch.Tensor) -> None: ...
     @property

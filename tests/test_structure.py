@@ -83,6 +83,21 @@ def test_a_side_that_observed_the_same_decodes(preset: str, data: st.DataObject)
     assert payload.numel() <= gradient.nbytes + 64
 
 
+@pytest.mark.parametrize("preset", HISTORY_PRESETS)
+def test_what_is_learned_from_all_but_singular_steps_decodes(preset: str) -> None:
+    values = SHAPES[0][0] * SHAPES[0][1]
+    for seed in range(6):
+        average, gradient = (
+            low_rank(seed)[:values].clone(),
+            low_rank(seed // 2 + 1)[:values].clone(),
+        )
+        average[87:151] = 27.75  # one row, a million times as large
+        gradient[8:508] = 0
+        codec = lmgc_torch.Codec(preset, shapes=SHAPES[:1])
+        codec.observe(average)
+        rate(codec, gradient)
+
+
 def test_history_that_differs_is_told_with_both_fingerprints() -> None:
     averages = [low_rank(seed) for seed in range(3)]
     payload = codec_after("fast", averages).encode(low_rank(9))

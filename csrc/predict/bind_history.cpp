@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <pybind11/stl.h>
 
 #include <algorithm>
 #include <string>
@@ -63,17 +64,26 @@ void bind_history(py::module_& module) {
   module.def(
       "is_matrix", [](const std::vector<std::int64_t>& shape) { return is_matrix(shape); },
       py::arg("shape"));
+  module.def(
+      "learning_plan",
+      [](const std::vector<std::int64_t>& shape, std::size_t max_pivots, std::size_t period) {
+        const LearningPlan plan =
+            learning_plan(shape, {.max_pivots = max_pivots, .period = period});
+        return py::make_tuple(plan.period, plan.costs);
+      },
+      py::arg("shape"), py::arg("max_pivots") = 128, py::arg("period") = HistoryOptions().period);
   py::class_<History, std::shared_ptr<History>>(module, "History")
       .def(py::init([](const std::vector<std::int64_t>& shape, std::size_t max_pivots,
-                       std::uint8_t blocks, std::size_t period, std::size_t phase) {
-             return std::make_shared<History>(shape,
-                                              HistoryOptions{.max_pivots = max_pivots,
-                                                             .blocks = static_cast<Blocks>(blocks),
-                                                             .period = period,
-                                                             .phase = phase});
+                       std::uint16_t block, std::size_t period, std::size_t phase,
+                       std::uint32_t turn) {
+             return std::make_shared<History>(shape, HistoryOptions{.max_pivots = max_pivots,
+                                                                    .block = block,
+                                                                    .period = period,
+                                                                    .phase = phase,
+                                                                    .turn = turn});
            }),
-           py::arg("shape"), py::arg("max_pivots") = 128, py::arg("blocks") = 0,
-           py::arg("period") = HistoryOptions().period, py::arg("phase") = 0)
+           py::arg("shape"), py::arg("max_pivots") = 128, py::arg("block") = HistoryOptions().block,
+           py::arg("period") = HistoryOptions().period, py::arg("phase") = 0, py::arg("turn") = 0)
       .def("observe", &observe, py::arg("average"), py::call_guard<py::gil_scoped_release>())
       .def_property_readonly("steps", &History::steps)
       .def_property_readonly("bytes", &History::bytes)

@@ -15,15 +15,28 @@ namespace lmgc::predict {
 
 struct HistoryOptions {
   std::size_t max_pivots = 128;  ///< of a side; large parameters have as many as kMaxShare allows
-  Blocks blocks = Blocks::kDoubling;
-  /// From kWarmSteps on, a tile learns every that many steps.
+  std::uint16_t block = 16;      ///< pivots that are coded together
+  /// From kWarmSteps on, a tile learns every that many steps, or more: what LearningPlan says.
   std::size_t period = 8;
-  /// Shifts the steps at which tiles learn, so that parameters (say, by their index) take turns.
+  /// Shifts the steps at which tiles learn, so that parameters take turns.
   std::size_t phase = 0;
+  /// Shifts the observations at which pivots are chosen anew: parameters with the same may choose
+  /// in the same step.
+  std::uint32_t turn = 0;
 };
 
 /// Every step is learned until this many have been seen.
 inline constexpr std::uint64_t kWarmSteps = 10;
+
+/// How often a parameter's tiles learn. Learning takes so long for some shapes that they do it more
+/// seldom: on average it is at most kStepCost products of integers a value and step.
+struct LearningPlan {
+  std::size_t period;
+  std::vector<std::uint64_t> costs;  ///< of tiles, one learning: in products of integers
+};
+inline constexpr std::uint64_t kStepCost = 320;
+[[nodiscard]] LearningPlan learning_plan(std::span<const std::int64_t> shape,
+                                         HistoryOptions options = {});
 
 /// What past steps' averaged gradients say about the next of one parameter: a Model for each of
 /// its tiles. The same averages give the same bits on any machine and with any number of threads.
@@ -62,8 +75,8 @@ class History {
 
   std::vector<std::int64_t> shape_;
   HistoryOptions options_;
-  std::size_t values_ = 0;
   std::vector<Tile> tiles_;
+  std::size_t values_, period_;
   std::vector<std::unique_ptr<TileHistory>> histories_;  // null where a tile has no Model
   std::vector<std::shared_ptr<const Model>> models_;
   std::uint64_t steps_ = 0;

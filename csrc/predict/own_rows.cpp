@@ -11,7 +11,7 @@
 namespace lmgc::predict {
 namespace {
 
-constexpr std::size_t kMostPivots = 256;
+constexpr std::size_t kMostPivots = 256, kBlock = 16;
 constexpr double kShrinkage = 0.003;
 /// What a past step's row counts beside an own one.
 constexpr double kPastWeight = 0.01;
@@ -107,8 +107,8 @@ int level_of(const Model& model, const Seen& seen) {
 
 OwnRows::OwnRows(const Tile& tile)
     : from_history_(false),
-      columns_(tile.columns, std::min(kMostPivots, tile.columns) & ~std::size_t{1},
-               Blocks::kSixteen, kShrinkage),
+      columns_(tile.columns, std::min(kMostPivots, tile.columns) & ~std::size_t{1}, kBlock,
+               kShrinkage),
       model_(plain_model(tile)) {}
 
 OwnRows::OwnRows(const Regression& columns, const Side& side, std::span<const int> exponent,

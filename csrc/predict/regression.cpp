@@ -1,48 +1,23 @@
 #include "predict/regression.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 
 #include "predict/gemm.h"
 #include "predict/numbers.h"
-#include "predict/triangular.h"
+#include "predict/pivot_system.h"
 
 namespace lmgc::predict {
 namespace {
 
-constexpr std::size_t kFirstBlock = 16;
-constexpr int kCodeExponent = 13;  // past's vectors and the factor: largest code about 2^13
-constexpr double kMaxStoredCode = 32767;
-constexpr double kMaxWeight = 127;
-
-/// Pivots are chosen anew at the 1st, 4th, 16th, ... observation: each choice forgets how elements
-/// that are no pivots depend on each other.
-bool chooses_pivots(std::uint32_t observation) {
-  return std::has_single_bit(observation) && std::countr_zero(observation) % 2 == 0;
-}
-
-/// Rounds weights `strip` [count][kStrip] of the elements from `begin` on.
-void store_weights(std::span<const double> strip, std::size_t begin, std::size_t across,
-                   std::size_t count, Side& side) {
-  std::array<double, kStrip> largest{};
-  for (std::size_t k = 0; k < count; ++k) {
-    for (std::size_t s = 0; s < kStrip; ++s) {
-      largest[s] = std::max(largest[s], std::abs(strip[k * kStrip + s]));
-    }
-  }
-  for (std::size_t s = 0; s < across; ++s) {
-    const double size = std::clamp(largest[s] / kMaxWeight, 0x1p-60, 0x1p59);
-    const int shift = wide::floor_log2(size) + 1;
-    const double scale = wide::power_of_two(-shift);
-    side.shift[begin + s] = static_cast<std::int8_t>(shift);
-    std::int8_t* weights = side.weights.data() + (begin + s) * side.pivots;
-    for (std::size_t k = 0; k < count; ++k) {
-      weights[k] =
-          static_cast<std::int8_t>(wide::code_of(strip[k * kStrip + s] * scale, kMaxWeight));
-    }
-  }
+/// Pivots are chosen anew at the 1st, 4th, 16th, 64th, ... observation: each choice forgets how
+/// elements that are no pivots depend on each other. From the 16th on, a choice is put off by up to
+/// as many observations again, in sixteenths, so that not all tiles choose in the same steps.
+bool chooses_pivots(std::uint32_t observation, std::uint32_t turn) {
+  const std::uint32_t base = std::bit_floor(observation) & 0x55555555;  // a power of 4, or 0
+  const std::uint32_t put_off = base < kTurns ? 0 : turn * (base / kTurns);
+  return base != 0 && observation == base + put_off;
 }
 
 /// Adds each element's sum of squared codes.
@@ -66,21 +41,29 @@ std::vector<std::size_t> known_counts(std::span<const std::uint16_t> edges, std:
   return known;
 }
 
-std::vector<std::uint16_t> block_edges(std::size_t n, std::size_t pivots, Blocks blocks) {
+std::vector<std::uint16_t> block_edges(std::size_t n, std::size_t pivots, std::size_t block) {
   std::vector<std::uint16_t> edges{0};
-  std::size_t edge = std::min(blocks == Blocks::kOne ? 1 : kFirstBlock, n);
+  std::size_t edge = std::min(block, n);
   edges.push_back(static_cast<std::uint16_t>(edge));
   while (edge < pivots) {
-    const std::size_t more = blocks == Blocks::kDoubling ? edge : edges[1];
-    edge = std::min(pivots, edge + more);
+    edge = std::min(pivots, edge + block);
     edges.push_back(static_cast<std::uint16_t>(edge));
   }
   if (edge < n) edges.push_back(static_cast<std::uint16_t>(n));
   return edges;
 }
 
-Regression::Regression(std::size_t n, std::size_t pivots, Blocks blocks, double shrinkage)
-    : n_(n), pivots_(pivots), blocks_(blocks), shrinkage_(shrinkage) {
+std::uint64_t learning_cost(std::size_t n, std::size_t pivots, std::size_t samples) {
+  const std::uint64_t k = pivots, others = n - pivots, cube = k * k * k / 6;
+  const std::uint64_t covariance = k * k / 2 * samples + cube;
+  const std::uint64_t errors = 2 * k * others * samples;
+  const std::uint64_t factor_and_solutions = 2 * cube + k * k * others;
+  return covariance + errors + 2 * factor_and_solutions;
+}
+
+Regression::Regression(std::size_t n, std::size_t pivots, std::size_t block, double shrinkage,
+                       std::uint32_t turn)
+    : n_(n), pivots_(pivots), block_(block), shrinkage_(shrinkage), turn_(turn % kTurns) {
   reset();
 }
 
@@ -91,26 +74,24 @@ void Regression::reset() {
   power_.assign(n_, 0.0f);
 }
 
-double Regression::ridge() const {
+float Regression::ridge() const {
   double sum = 0;
   for (const float power : power_) sum += power;
-  return shrinkage_ * sum / static_cast<double>(n_);
+  return static_cast<float>(shrinkage_ * sum / static_cast<double>(n_));
 }
 
-/// `side` and the factor as vectors whose products give the past's covariance but for its diagonal,
-/// in units of 2^exponent; power_ changes to these, too. `own` [n]: what the diagonal lacks. It is
-/// less than nothing only for pivots, by the ridge, so that with a new ridge the sum stays
-/// positive.
-Samples Regression::past(const Side& side, std::span<const int> exponent, std::span<double> own) {
+Past Regression::past(const Side& side, std::span<const int> exponent, double decay, bool of_all) {
   const double old_ridge = ridge();
-  Samples past(n_, pivots_);
-  std::vector<int> change(n_);  // by place
+  Past past;
+  past.factor.resize(pivots_ * pivots_);
+  past.own.resize(n_);
+  past.change.resize(n_);
   std::vector<double> power(n_);
   double before = 0, after = 0, most = 0;
   for (std::size_t i = 0; i < n_; ++i) {
     const std::size_t place = side.order[i];
-    change[place] = side.exponent[i] - exponent[place];
-    power[place] = power_[place] * wide::power_of_two(2 * change[place]);
+    past.change[place] = side.exponent[i] - exponent[place];
+    power[place] = power_[place] * wide::power_of_two(2 * past.change[place]);
     before += power_[place];
     after += power[place];
     most = std::max(most, power[place]);
@@ -119,149 +100,110 @@ Samples Regression::past(const Side& side, std::span<const int> exponent, std::s
   // Past steps keep their weight in the sum, as if their vectors had been normalized in the new
   // units: else steps before elements grew would be forgotten.
   const double gain = after > 0 ? before / after : 1.0;
-  past.weight = wide::power_of_two(2 * unit) * gain;
+  past.weight = static_cast<float>(wide::power_of_two(2 * unit) * gain * decay);
   for (std::size_t j = 0; j < n_; ++j) {
     power_[j] = static_cast<float>(std::min(power[j] * gain, kMaxPower));
   }
-
-  // Others: L^T weights. First L^T and the weights (in coding order) as GEMM wants them.
-  std::vector<std::int16_t> left(pivots_ * pivots_), weights(pivots_ * n_);
   for (std::size_t q = 0, at = 0; q < pivots_; ++q) {
-    for (std::size_t k = 0; k <= q; ++k) left[k * pivots_ + q] = factor_[at++];
+    const int change = past.change[side.order[q]];
+    const double scale = wide::power_of_two(factor_exponent_ + change - unit);
+    for (std::size_t k = 0; k <= q; ++k) {
+      past.factor[q * pivots_ + k] = wide::code_of(factor_[at++] * scale, kMaxStoredCode);
+    }
+    past.own[side.order[q]] =
+        static_cast<float>(-decay * old_ridge * wide::power_of_two(2 * change) * gain);
   }
-  for (std::size_t i = 0; i < n_; ++i) {
-    for (std::size_t q = 0; q < pivots_; ++q) {
-      weights[(q / 2 * n_ + i) * 2 + q % 2] = side.weights[i * pivots_ + q];
+  if (of_all) add_vectors(side, unit, decay, past);
+  return past;
+}
+
+/// Vector k has, of a pivot, its factor's code k, and of another element that of L^T weights.
+void Regression::add_vectors(const Side& side, int unit, double decay, Past& past) const {
+  Samples& vectors = past.vectors = Samples(n_, pivots_);
+  vectors.weight = past.weight;
+  std::vector<std::int16_t> left(pivots_ * pivots_), weights(pivots_ * kStrip);
+  for (std::size_t q = 0, at = 0; q < pivots_; ++q) {
+    for (std::size_t k = 0; k <= q; ++k) {
+      left[k * pivots_ + q] = factor_[at++];
+      vectors.at(k, side.order[q]) = past.factor[q * pivots_ + k];
     }
   }
   std::vector<std::int32_t> sums(pivots_ * kStrip);
   for (std::size_t begin = pivots_; begin < n_; begin += kStrip) {
     const std::size_t across = std::min(kStrip, n_ - begin);
+    weights_as_pairs(side, begin, across, weights);
     gemm_kernels().multiply({.m = pivots_,
                              .n = across,
                              .pairs = pivots_ / 2,
                              .a_stride = pivots_,
-                             .b_stride = 2 * n_,
+                             .b_stride = 2 * kStrip,
                              .c_stride = kStrip},
-                            left.data(), weights.data() + 2 * begin, sums.data(), false);
+                            left.data(), weights.data(), sums.data(), false);
     for (std::size_t i = begin; i < begin + across; ++i) {
       const std::size_t place = side.order[i];
       const double scale =
-          wide::power_of_two(factor_exponent_ + side.shift[i] + change[place] - unit);
+          wide::power_of_two(factor_exponent_ + side.shift[i] + past.change[place] - unit);
       for (std::size_t k = 0; k < pivots_; ++k) {
-        past.at(k, place) = wide::code_of(sums[k * kStrip + i - begin] * scale, kMaxStoredCode);
+        vectors.at(k, place) = wide::code_of(sums[k * kStrip + i - begin] * scale, kMaxStoredCode);
       }
     }
   }
-  for (std::size_t q = 0; q < pivots_; ++q) {
-    const std::size_t place = side.order[q];
-    const double scale = wide::power_of_two(factor_exponent_ + change[place] - unit);
-    for (std::size_t k = 0; k <= q; ++k) {
-      past.at(k, place) = wide::code_of(left[k * pivots_ + q] * scale, kMaxStoredCode);
-    }
-  }
-
   std::vector<std::uint32_t> squares(n_);
-  add_squares(past, squares);
-  for (std::size_t i = 0; i < n_; ++i) {
+  add_squares(vectors, squares);
+  for (std::size_t i = pivots_; i < n_; ++i) {
     const std::size_t place = side.order[i];
-    own[place] = i < pivots_ ? -old_ridge * wide::power_of_two(2 * change[place]) * gain
-                             : std::max(0.0, power_[place] - past.weight * squares[place]);
+    const double known = static_cast<double>(vectors.weight) * squares[place];
+    past.own[place] = static_cast<float>(std::max(0.0, decay * power_[place] - known));
   }
-  return past;
 }
 
 void Regression::observe(const Samples& samples, std::span<const int> exponent, double decay,
                          Side& side) {
-  std::vector<const Samples*> sets{&samples};
-  Samples earlier;
-  std::vector<double> own(n_);
-  if (observed_ > 0) {
-    earlier = past(side, exponent, own);
-    earlier.weight *= decay;
-    for (double& variance : own) variance *= decay;
-    sets.push_back(&earlier);
+  const bool first = observed_++ == 0;
+  const bool chooses = chooses_pivots(observed_, turn_) && !keeps_pivots_;
+  const bool solves_all = chooses || keeps_pivots_;
+  Past past;
+  if (first) {
+    past.own.resize(n_);
+  } else {
+    past = this->past(side, exponent, decay, solves_all);
   }
-  ++observed_;
 
   std::vector<std::uint32_t> squares(n_);
   add_squares(samples, squares);
   for (std::size_t j = 0; j < n_; ++j) {
-    power_[j] = static_cast<float>(decay * power_[j] + samples.weight * squares[j]);
+    power_[j] =
+        static_cast<float>(decay * power_[j] + static_cast<double>(samples.weight) * squares[j]);
   }
-  const double new_ridge = ridge();
-
-  if (chooses_pivots(observed_) && !keeps_pivots_) {
-    const std::vector<double> power(power_.begin(), power_.end());
-    side.order = choose_pivots(sets, power, new_ridge, pivots_);
-    std::vector<bool> chosen(n_);
-    for (const std::uint16_t place : side.order) chosen[place] = true;
-    for (std::size_t place = 0; place < n_; ++place) {
-      if (!chosen[place]) side.order.push_back(static_cast<std::uint16_t>(place));
-    }
-  }
-  side.edges = block_edges(n_, pivots_, blocks_);
+  const float new_ridge = ridge();
+  if (chooses) choose(samples, past.vectors, new_ridge, side);
+  side.edges = block_edges(n_, pivots_, block_);
   side.pivots = pivots_;
   side.exponent.resize(n_);
   for (std::size_t i = 0; i < n_; ++i) {
     side.exponent[i] = static_cast<std::int16_t>(exponent[side.order[i]]);
   }
-  solve(sets, own, new_ridge, side);
+  side.weights.resize(n_ * pivots_);
+  side.shift.resize(n_);
+
+  const PivotSystem system(samples, past, !chooses && !first, new_ridge, side);
+  system.solve_pivots(side);
+  if (solves_all) {
+    system.solve_others(side);
+  } else {
+    system.improve_others(side);
+  }
+  factor_exponent_ = system.store_factor(factor_);
 }
 
-void Regression::solve(std::span<const Samples* const> sets, std::span<const double> own,
-                       double ridge, Side& side) {
-  const std::span<const std::uint16_t> order(side.order);
-  std::vector<std::vector<std::int16_t>> lefts;
-  for (const Samples* set : sets) lefts.push_back(left_of(*set, order.first(pivots_)));
-  ProductScratch scratch;
-  const auto covariance_of = [&](std::span<const std::uint16_t> chosen, std::span<double> out,
-                                 std::size_t stride) {
-    for (std::size_t i = 0; i < sets.size(); ++i) {
-      add_products(*sets[i], lefts[i], chosen, out, stride, scratch);
-    }
-  };
-  std::vector<double> covariance(pivots_ * pivots_);
-  for (std::size_t begin = 0; begin < pivots_; begin += kStrip) {
-    covariance_of(order.subspan(begin, std::min(kStrip, pivots_ - begin)),
-                  std::span(covariance).subspan(begin), pivots_);
-  }
-  double most = 0;
-  for (std::size_t k = 0; k < pivots_; ++k) {
-    covariance[k * pivots_ + k] += own[order[k]] + ridge;
-    most = std::max(most, covariance[k * pivots_ + k]);
-  }
-  const Factor factor(covariance, pivots_);
-
-  side.weights.assign(n_ * pivots_, 0);
-  side.shift.assign(n_, 0);
-  std::vector<double> strip(pivots_ * kStrip);
-  const std::vector<std::size_t> known = known_counts(side.edges, pivots_);
-  for (std::size_t begin = side.edges[1]; begin < n_;) {
-    const std::size_t end = std::min(begin + kStrip, begin < pivots_ ? pivots_ : n_);
-    const std::size_t across = end - begin, most_known = known[end - 1];
-    std::fill(strip.begin(), strip.end(), 0.0);
-    if (begin < pivots_) {
-      for (std::size_t k = 0; k < most_known; ++k) {
-        std::copy_n(covariance.data() + k * pivots_ + begin, across, strip.data() + k * kStrip);
-      }
-    } else {
-      covariance_of(order.subspan(begin, across), strip, kStrip);
-    }
-    factor.solve_lower(strip, most_known);
-    for (std::size_t s = 0; s < across; ++s) {
-      for (std::size_t k = known[begin + s]; k < most_known; ++k) strip[k * kStrip + s] = 0;
-    }
-    factor.solve_upper(strip, most_known);
-    store_weights(strip, begin, across, most_known, side);
-    begin = end;
-  }
-
-  factor_exponent_ = wide::exponent_of(most) - kCodeExponent;
-  const double scale = wide::power_of_two(-factor_exponent_);
-  for (std::size_t k = 0, at = 0; k < pivots_; ++k) {
-    for (const double value : factor.row(k))
-      factor_[at++] = wide::code_of(value * scale, kMaxStoredCode);
+void Regression::choose(const Samples& samples, const Samples& past, float ridge,
+                        Side& side) const {
+  const Samples* sets[] = {&samples, &past};
+  side.order = choose_pivots(std::span(sets).first(past.pairs > 0 ? 2 : 1), power_, ridge, pivots_);
+  std::vector<bool> chosen(n_);
+  for (const std::uint16_t place : side.order) chosen[place] = true;
+  for (std::size_t place = 0; place < n_; ++place) {
+    if (!chosen[place]) side.order.push_back(static_cast<std::uint16_t>(place));
   }
 }
 

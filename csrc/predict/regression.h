@@ -6,17 +6,15 @@
 #include <vector>
 
 #include "predict/model.h"
+#include "predict/pivot_system.h"
 #include "predict/samples.h"
 #include "predict/state.h"
 
 namespace lmgc::predict {
 
-/// How elements become known in coding: blocks of 16 that double, of 16, or of 1.
-enum class Blocks : std::uint8_t { kDoubling, kSixteen, kOne };
-
-/// edges[0] = 0 < ... <= n: those of the pivots, then all others in one block.
+/// edges[0] = 0 < ... <= n: those of the pivots in blocks of `block`, then all others in one.
 [[nodiscard]] std::vector<std::uint16_t> block_edges(std::size_t n, std::size_t pivots,
-                                                     Blocks blocks);
+                                                     std::size_t block);
 
 /// Of each element: from how many it is predicted.
 [[nodiscard]] std::vector<std::size_t> known_counts(std::span<const std::uint16_t> edges,
@@ -25,14 +23,22 @@ enum class Blocks : std::uint8_t { kDoubling, kSixteen, kOne };
 /// Decayed sums of squares are at most this.
 inline constexpr double kMaxPower = 0x1p100;
 
+inline constexpr std::uint32_t kTurns = 16;
+
+/// What one observation of `samples` vectors takes: products of integers, one of floats counting
+/// as two of them.
+[[nodiscard]] std::uint64_t learning_cost(std::size_t n, std::size_t pivots, std::size_t samples);
+
 /// Recursive least squares along one axis of a tile. What all past samples say is kept as the
 /// pivots' covariance and the weights alone: the covariance of pivots with the others is (pivots'
 /// covariance + ridge) x weights, since the weights solve that. So memory is
 /// n * (pivots + 9) + pivots^2 bytes with the Side (n x n covariances would be 4 n^2).
 class Regression {
  public:
-  /// Requires an even `pivots` <= n. `shrinkage`: the ridge, in mean variances.
-  Regression(std::size_t n, std::size_t pivots, Blocks blocks, double shrinkage);
+  /// Requires an even `pivots` <= n. `shrinkage`: the ridge, in mean variances. `turn`: those with
+  /// another, modulo kTurns, choose pivots anew at other observations, after the first few.
+  Regression(std::size_t n, std::size_t pivots, std::size_t block, double shrinkage,
+             std::uint32_t turn = 0);
 
   /// Learns `samples` [any count][n] in units of 2^exponent [n], older ones counting `decay` times
   /// what they did. `side`: what the last call gave, or empty before the first; becomes the next.
@@ -49,15 +55,19 @@ class Regression {
   void read(StateReader& state, Side& side);
 
  private:
-  [[nodiscard]] Samples past(const Side& side, std::span<const int> exponent,
-                             std::span<double> own);
-  void solve(std::span<const Samples* const> sets, std::span<const double> own, double ridge,
-             Side& side);
-  [[nodiscard]] double ridge() const;
+  /// Moves power_ to units of 2^exponent, too. `of_all`: vectors of all elements, not of pivots
+  /// alone. Diagonals lack less than nothing only for pivots, by the ridge, so that with a new
+  /// ridge the sum stays positive.
+  [[nodiscard]] Past past(const Side& side, std::span<const int> exponent, double decay,
+                          bool of_all);
+  void add_vectors(const Side& side, int unit, double decay, Past& past) const;
+  void choose(const Samples& samples, const Samples& past, float ridge, Side& side) const;
+  [[nodiscard]] float ridge() const;
 
   std::size_t n_, pivots_;
-  Blocks blocks_;
+  std::size_t block_;
   double shrinkage_;
+  std::uint32_t turn_;
   std::uint32_t observed_ = 0;
   bool keeps_pivots_ = false;
   // The Cholesky factor of the pivots' covariance + ridge: its rows one after another, row k of

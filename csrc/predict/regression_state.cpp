@@ -29,7 +29,7 @@ void Regression::read(StateReader& state, Side& side) {
   observed_ = state.take<std::uint32_t>();
   if (observed_ == 0) return;
   side.pivots = pivots_;
-  side.edges = block_edges(n_, pivots_, blocks_);
+  side.edges = block_edges(n_, pivots_, block_);
   side.order.resize(n_);
   side.weights.resize(n_ * pivots_);
   side.shift.resize(n_);

@@ -15,6 +15,7 @@ namespace {
 constexpr double kSampleUnit = 64;    // a sample's root mean square
 constexpr double kSampleLimit = 511;  // 4096 products of these fit 31 bits
 constexpr std::size_t kRowBlock = 16;
+constexpr std::size_t kPredictedRows = 64;  // so many that their product rereads weights seldom
 constexpr std::size_t kColumnBlock = 64;
 
 std::vector<double> powers(std::span<const int> exponent, int sign) {
@@ -53,7 +54,7 @@ std::vector<double> row_mean_squares(const Matrix& x, std::span<const int> colum
 
 Samples samples_of_rows(const Matrix& x, std::span<const int> exponent) {
   Samples samples(x.columns, x.rows);
-  samples.weight = 1 / (kSampleUnit * kSampleUnit);
+  samples.weight = static_cast<float>(1 / (kSampleUnit * kSampleUnit));
   const std::vector<double> scale = powers(exponent, -1);
   const std::vector<double> means = row_mean_squares(x, exponent);
   std::vector<std::int16_t> two(2 * x.columns);
@@ -72,7 +73,7 @@ Samples samples_of_rows(const Matrix& x, std::span<const int> exponent) {
 Samples samples_of_columns(const Matrix& x, std::span<const int> column_exponent,
                            std::span<const int> row_exponent) {
   Samples samples(x.rows, x.columns);
-  samples.weight = 1 / (kSampleUnit * kSampleUnit);
+  samples.weight = static_cast<float>(1 / (kSampleUnit * kSampleUnit));
   const std::vector<double> squares = column_mean_squares(x, row_exponent);
   std::vector<double> factor(x.columns);
   for (std::size_t j = 0; j < x.columns; ++j) {
@@ -115,10 +116,10 @@ Matrix columns_remainder(const Matrix& x, const Side& columns) {
   }
   const std::vector<double> means = row_mean_squares(x, exponent);
   Matrix remainder(x.rows, n);
-  std::vector<std::int16_t> codes(kRowBlock * pivots);
-  std::vector<std::int32_t> sums(kRowBlock * n);
-  for (std::size_t begin = 0; begin < x.rows; begin += kRowBlock) {
-    const std::size_t count = std::min(kRowBlock, x.rows - begin);
+  std::vector<std::int16_t> codes(kPredictedRows * pivots);
+  std::vector<std::int32_t> sums(kPredictedRows * n);
+  for (std::size_t begin = 0; begin < x.rows; begin += kPredictedRows) {
+    const std::size_t count = std::min(kPredictedRows, x.rows - begin);
     for (std::size_t i = 0; i < count; ++i) {
       const int row_exponent = wide::exponent_of(means[begin + i]);
       const std::span<const float> row = x.row(begin + i);

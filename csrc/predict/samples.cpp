@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "predict/gemm.h"
 #include "predict/wide_loops.h"
 
 namespace lmgc::predict {
@@ -22,13 +21,11 @@ std::vector<std::int16_t> left_of(const Samples& samples, std::span<const std::u
 }
 
 void add_products(const Samples& samples, std::span<const std::int16_t> left,
-                  std::span<const std::uint16_t> chosen, std::span<double> covariance,
+                  std::span<const std::uint16_t> chosen, std::span<float> covariance,
                   std::size_t out_stride, ProductScratch& scratch) {
   if (samples.pairs == 0) return;
   const std::size_t across = chosen.size(), width = 2 * samples.pairs;
-  const std::size_t down = left.size() / width;
-  scratch.gathered.resize(std::max(scratch.gathered.size(), samples.pairs * across * 2));
-  scratch.sums.resize(std::max(scratch.sums.size(), down * across));
+  scratch.gathered.resize(std::max(scratch.gathered.size(), width * across));
   for (std::size_t p = 0; p < samples.pairs; ++p) {
     const std::int16_t* from = samples.codes.data() + p * samples.n * 2;
     std::int16_t* to = scratch.gathered.data() + p * across * 2;
@@ -36,25 +33,31 @@ void add_products(const Samples& samples, std::span<const std::int16_t> left,
       std::memcpy(to + 2 * i, from + 2 * std::size_t{chosen[i]}, 4);
     }
   }
-  gemm_kernels().multiply({.m = down,
-                           .n = across,
-                           .pairs = samples.pairs,
-                           .a_stride = width,
-                           .b_stride = 2 * across,
-                           .c_stride = across},
-                          left.data(), scratch.gathered.data(), scratch.sums.data(), false);
-  for (std::size_t i = 0; i < down; ++i) {
-    const std::int32_t* sums = scratch.sums.data() + i * across;
-    double* out = covariance.data() + i * out_stride;
-    for (std::size_t j = 0; j < across; ++j) out[j] += samples.weight * sums[j];
+  add_product({.m = left.size() / width,
+               .n = across,
+               .pairs = samples.pairs,
+               .a_stride = width,
+               .b_stride = 2 * across,
+               .c_stride = across},
+              left.data(), samples.weight, covariance, out_stride, scratch);
+}
+
+void add_product(const GemmShape& shape, const std::int16_t* left, float weight,
+                 std::span<float> covariance, std::size_t out_stride, ProductScratch& scratch) {
+  scratch.sums.resize(std::max(scratch.sums.size(), shape.m * shape.c_stride));
+  gemm_kernels().multiply(shape, left, scratch.gathered.data(), scratch.sums.data(), false);
+  for (std::size_t i = 0; i < shape.m; ++i) {
+    const std::int32_t* sums = scratch.sums.data() + i * shape.c_stride;
+    float* out = covariance.data() + i * out_stride;
+    for (std::size_t j = 0; j < shape.n; ++j) out[j] += weight * static_cast<float>(sums[j]);
   }
 }
 
 std::vector<std::uint16_t> choose_pivots(std::span<const Samples* const> sets,
-                                         std::span<const double> power, double ridge,
+                                         std::span<const float> power, float ridge,
                                          std::size_t count) {
   const std::size_t n = power.size();
-  std::vector<double> left(n), factor(count * n);
+  std::vector<float> left(n), factor(count * n);
   for (std::size_t j = 0; j < n; ++j) left[j] = power[j] + ridge;
   std::vector<std::uint16_t> chosen;
   std::vector<std::int32_t> sums(n);
@@ -62,7 +65,7 @@ std::vector<std::uint16_t> choose_pivots(std::span<const Samples* const> sets,
     const auto pivot =
         static_cast<std::size_t>(std::max_element(left.begin(), left.end()) - left.begin());
     chosen.push_back(static_cast<std::uint16_t>(pivot));
-    double* row = factor.data() + k * n;
+    float* row = factor.data() + k * n;
     for (const Samples* samples : sets) {
       const auto codes = left_of(*samples, std::span(chosen).last(1));
       gemm_kernels().multiply({.m = 1,
@@ -72,21 +75,23 @@ std::vector<std::uint16_t> choose_pivots(std::span<const Samples* const> sets,
                                .b_stride = 2 * n,
                                .c_stride = n},
                               codes.data(), samples->codes.data(), sums.data(), false);
-      for (std::size_t j = 0; j < n; ++j) row[j] += samples->weight * sums[j];
+      for (std::size_t j = 0; j < n; ++j) {
+        row[j] += samples->weight * static_cast<float>(sums[j]);
+      }
     }
     row[pivot] = power[pivot] + ridge;
     for (std::size_t q = 0; q < k; ++q) {
-      const double* earlier = factor.data() + q * n;
+      const float* earlier = factor.data() + q * n;
       wide_loops().subtract(earlier[pivot], earlier, n, row);
     }
-    const double inverse = 1.0 / std::sqrt(std::max(left[pivot], 0x1p-200));
+    const float inverse = 1.0F / std::sqrt(std::max(left[pivot], 0x1p-100F));
     for (std::size_t j = 0; j < n; ++j) {
       row[j] *= inverse;
       // What is chosen is -1, what is not is positive: nothing is chosen twice.
-      const double rest = std::max(left[j] - row[j] * row[j], 0x1p-500);
-      left[j] = left[j] < 0 ? -1.0 : rest;
+      const float rest = std::max(left[j] - row[j] * row[j], 0x1p-120F);
+      left[j] = left[j] < 0 ? -1.0F : rest;
     }
-    left[pivot] = -1.0;
+    left[pivot] = -1.0F;
   }
   return chosen;
 }

@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "predict/gemm.h"
+
 /// Sets of vectors as small integers, and exact sums of their products.
 namespace lmgc::predict {
 
@@ -12,7 +14,7 @@ namespace lmgc::predict {
 /// adds `weight` times the product of its codes to a covariance.
 struct Samples {
   std::size_t n = 0, pairs = 0;
-  double weight = 1.0;
+  float weight = 1.0F;
   std::vector<std::int16_t> codes;
 
   Samples() = default;
@@ -29,21 +31,25 @@ struct Samples {
 [[nodiscard]] std::vector<std::int16_t> left_of(const Samples& samples,
                                                 std::span<const std::uint16_t> chosen);
 
-/// covariance [left's rows][out_stride] += weight * left * samples' `chosen` elements.
-/// `scratch` is reused. Sums of code products must stay below 2^31.
+/// covariance [left's rows][out_stride] += weight * left * samples' `chosen` elements. `scratch` is
+/// reused. Sums of code products must stay below 2^31.
 struct ProductScratch {
   std::vector<std::int16_t> gathered;
   std::vector<std::int32_t> sums;
 };
 void add_products(const Samples& samples, std::span<const std::int16_t> left,
-                  std::span<const std::uint16_t> chosen, std::span<double> covariance,
+                  std::span<const std::uint16_t> chosen, std::span<float> covariance,
                   std::size_t out_stride, ProductScratch& scratch);
+
+/// The same with a right side that lies in scratch.gathered.
+void add_product(const GemmShape& shape, const std::int16_t* left, float weight,
+                 std::span<float> covariance, std::size_t out_stride, ProductScratch& scratch);
 
 /// `count` elements, most uncertain given those before first (greedily pivoted Cholesky) for the
 /// covariance of all `sets` with `power` [n] as its diagonal and `ridge` added to that.
 /// Requires count <= n.
 [[nodiscard]] std::vector<std::uint16_t> choose_pivots(std::span<const Samples* const> sets,
-                                                       std::span<const double> power, double ridge,
+                                                       std::span<const float> power, float ridge,
                                                        std::size_t count);
 
 }  // namespace lmgc::predict

@@ -18,6 +18,9 @@ constexpr double kFirstRemainders = 0.1;
 // Of mean variances: the ridges that suited convolutions, transformers, young and overfitted nets.
 constexpr double kColumnShrinkage = 0.006, kRowShrinkage = 0.03;
 
+// Passes over the values, each, in products of integers.
+constexpr std::uint64_t kPassCost = 800;
+
 /// Whether rows help is measured often at first.
 bool measures_rows(std::size_t observed) { return observed < 10 || observed % 4 == 0; }
 
@@ -88,11 +91,18 @@ PivotCounts pivot_counts(const Tile& tile, std::size_t most, bool bounded) {
   return counts(pivots);
 }
 
-TileHistory::TileHistory(const Tile& tile, std::size_t column_pivots, std::size_t row_pivots,
-                         Blocks blocks)
+std::uint64_t learning_cost(const Tile& tile, PivotCounts pivots) {
+  const std::uint64_t values = tile.rows * tile.columns;
+  return learning_cost(tile.columns, pivots.columns, tile.rows) +
+         learning_cost(tile.rows, pivots.rows, tile.columns) +
+         values * (pivots.columns + kPassCost);
+}
+
+TileHistory::TileHistory(const Tile& tile, PivotCounts pivots, std::size_t block,
+                         std::uint32_t turn)
     : tile_(tile),
-      columns_(tile.columns, column_pivots, blocks, kColumnShrinkage),
-      rows_(tile.rows, row_pivots, blocks, kRowShrinkage) {
+      columns_(tile.columns, pivots.columns, block, kColumnShrinkage, turn),
+      rows_(tile.rows, pivots.rows, block, kRowShrinkage, turn + kTurns / 2) {
   reset();
 }
 
@@ -192,7 +202,7 @@ void TileHistory::publish(std::shared_ptr<Model> learned) {
 void TileHistory::update_fingerprint() {
   StateWriter state;
   write(state);
-  fingerprint_ = XXH64(state.written().data(), state.written().size(), 0);
+  fingerprint_ = XXH3_64bits(state.written().data(), state.written().size());
 }
 
 std::size_t TileHistory::bytes() const {

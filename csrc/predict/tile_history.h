@@ -13,11 +13,29 @@
 
 namespace lmgc::predict {
 
+/// Smaller ones have no Model.
+[[nodiscard]] bool has_model(const Tile& tile);
+
+/// As many pivots as `most` <= kMaxPivots and memory allow: the result for columns and for rows.
+/// `bounded`: memory within kMaxShare of the tile's float32 values.
+struct PivotCounts {
+  std::size_t columns, rows;
+};
+[[nodiscard]] PivotCounts pivot_counts(const Tile& tile, std::size_t most, bool bounded);
+
+/// Bytes that a TileHistory and its Model hold at most:
+///   (rows + columns) * (K + 18) + 6 * columns + 2 K (K + 1) for K pivots on each side.
+[[nodiscard]] std::size_t history_bytes(const Tile& tile, PivotCounts pivots);
+
+/// What one observation takes, in products of integers.
+[[nodiscard]] std::uint64_t learning_cost(const Tile& tile, PivotCounts pivots);
+
 /// What past steps say about one tile. One thread at a time; the models it gave stay as they are.
 class TileHistory {
  public:
   /// Requires has_model(tile). Even pivots, at most as many as columns and rows.
-  TileHistory(const Tile& tile, std::size_t column_pivots, std::size_t row_pivots, Blocks blocks);
+  /// `turn`: tiles with another choose their pivots anew in other steps.
+  TileHistory(const Tile& tile, PivotCounts pivots, std::size_t block, std::uint32_t turn);
 
   /// Learns the tile's part of an averaged gradient; what is not finite counts as 0. Older steps
   /// count `decay` times what they did.
@@ -55,19 +73,5 @@ class TileHistory {
   std::int64_t column_gain_ = 0, row_gain_ = 0;
   std::uint64_t fingerprint_ = 0;
 };
-
-/// Smaller ones have no Model.
-[[nodiscard]] bool has_model(const Tile& tile);
-
-/// As many pivots as `most` <= kMaxPivots and memory allow: the result for columns and for rows.
-/// `bounded`: memory within kMaxShare of the tile's float32 values.
-struct PivotCounts {
-  std::size_t columns, rows;
-};
-[[nodiscard]] PivotCounts pivot_counts(const Tile& tile, std::size_t most, bool bounded);
-
-/// Bytes that a TileHistory and its Model hold at most:
-///   (rows + columns) * (K + 18) + 6 * columns + 2 K (K + 1) for K pivots on each side.
-[[nodiscard]] std::size_t history_bytes(const Tile& tile, PivotCounts pivots);
 
 }  // namespace lmgc::predict

@@ -34,19 +34,24 @@ std::vector<std::int16_t> choose_row_exponents(std::span<const float> values, co
   return exponents;
 }
 
-/// How many octaves what `first` leaves lies above what history expects.
+/// How many octaves what `first` leaves lies above what history expects, in the mean over rows: a
+/// few rows that history hardly saw (a token's in an output layer) may lie any number above.
 int choose_level(std::span<const float> values, std::span<const float> first, const Model& model) {
   const std::size_t columns = model.columns.order.size();
   const std::vector<float> column_units = reciprocals(model.remainder_exponent);
   const std::vector<float> row_units = reciprocals(model.rows.exponent);
-  double sum = 0;
+  std::int64_t sum = 0, rows = 0;  // of log2 of mean squares, in 1/65536
   for (std::size_t i = 0; i < row_units.size(); ++i) {
-    sum += row_kernels().sum_of_squares(values.data() + i * columns, first.data() + i * columns,
-                                        column_units.data(), row_units[i], columns);
+    const double squares =
+        row_kernels().sum_of_squares(values.data() + i * columns, first.data() + i * columns,
+                                     column_units.data(), row_units[i], columns);
+    if (squares == 0) continue;
+    sum += wide::log2_q16(squares / static_cast<double>(columns));
+    ++rows;
   }
-  if (sum == 0) return 0;
-  return std::clamp(wide::exponent_of(sum / static_cast<double>(values.size())), -kMaxLevel,
-                    kMaxLevel);
+  if (rows == 0) return 0;
+  const std::int64_t octaves = (sum / rows + (1 << 16)) >> 17;  // of sizes, rounded
+  return static_cast<int>(std::clamp<std::int64_t>(octaves, -kMaxLevel, kMaxLevel));
 }
 
 /// Calls work(begin, end, known) for parts of a side whose elements need only `known` pivots: some

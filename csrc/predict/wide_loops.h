@@ -5,11 +5,13 @@
 #include <span>
 #include <string_view>
 
-/// Loops over doubles that learning spends its time in.
+/// Loops that learning spends its time in.
 namespace lmgc::predict {
 
 /// Right sides solved at a time.
 inline constexpr std::size_t kStrip = 32;
+/// Rows of them that become known together.
+inline constexpr std::size_t kRowGroup = 4;
 
 /// One compilation of the loops. All give the same bits: each sum runs in the order that is written
 /// here, and only independent sums share an instruction.
@@ -17,10 +19,12 @@ struct WideLoops {
   std::string_view name;
   bool (*supported)();
 
-  /// row [kStrip] -= scales[k] * rows [k][kStrip], for k from 0 to count - 1.
-  void (*subtract_rows)(const double* scales, const double* rows, std::size_t count, double* row);
+  /// group [kRowGroup][kStrip] -= scales [kRowGroup][stride] * rows [count][kStrip], each sum from
+  /// row 0 to row count - 1.
+  void (*subtract_rows)(const float* scales, std::size_t stride, const float* rows,
+                        std::size_t count, float* group);
   /// row [count] -= scale * other.
-  void (*subtract)(double scale, const double* other, std::size_t count, double* row);
+  void (*subtract)(float scale, const float* other, std::size_t count, float* row);
   /// sums [count] += (x * scale)^2.
   void (*add_squares)(const float* x, double scale, std::size_t count, double* sums);
   /// Sum of (x * scales)^2, in 8 partial sums by index modulo 8, added in their order.
@@ -44,5 +48,9 @@ extern const WideLoops kAvx2WideLoops;
 [[nodiscard]] const WideLoops& wide_loops();
 /// Throws std::invalid_argument if `name` is not usable here.
 void use_wide_loops(std::string_view name);
+
+/// The same for `rows_here` <= kRowGroup rows.
+void subtract_rows(const float* scales, std::size_t stride, std::size_t rows_here,
+                   const float* rows, std::size_t count, float* group);
 
 }  // namespace lmgc::predict

@@ -11,18 +11,37 @@
 namespace lmgc::predict {
 namespace {
 
-void subtract_rows(const double* __restrict scales, const double* __restrict rows,
-                   std::size_t count, double* __restrict row) {
-  double sums[kStrip];
-  for (std::size_t s = 0; s < kStrip; ++s) sums[s] = row[s];
-  for (std::size_t k = 0; k < count; ++k) {
-    for (std::size_t s = 0; s < kStrip; ++s) sums[s] -= scales[k] * rows[k * kStrip + s];
+/// Two vectors of each row at a time, so that all sums stay in AVX2's registers.
+void subtract_rows(const float* scales, std::size_t stride, const float* rows, std::size_t count,
+                   float* group) {
+  static_assert(kRowGroup == 4);
+  typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias));
+  constexpr std::size_t kLanes = 8;
+  for (std::size_t begin = 0; begin < kStrip; begin += 2 * kLanes) {
+    Vector* a = reinterpret_cast<Vector*>(group + begin);
+    Vector* b = reinterpret_cast<Vector*>(group + begin + kStrip);
+    Vector* c = reinterpret_cast<Vector*>(group + begin + 2 * kStrip);
+    Vector* d = reinterpret_cast<Vector*>(group + begin + 3 * kStrip);
+    Vector a0 = a[0], a1 = a[1], b0 = b[0], b1 = b[1], c0 = c[0], c1 = c[1], d0 = d[0], d1 = d[1];
+    for (std::size_t k = 0; k < count; ++k) {
+      const Vector* row = reinterpret_cast<const Vector*>(rows + k * kStrip + begin);
+      const Vector row0 = row[0], row1 = row[1];
+      const float* scale = scales + k;
+      a0 -= scale[0] * row0;
+      a1 -= scale[0] * row1;
+      b0 -= scale[stride] * row0;
+      b1 -= scale[stride] * row1;
+      c0 -= scale[2 * stride] * row0;
+      c1 -= scale[2 * stride] * row1;
+      d0 -= scale[3 * stride] * row0;
+      d1 -= scale[3 * stride] * row1;
+    }
+    a[0] = a0, a[1] = a1, b[0] = b0, b[1] = b1, c[0] = c0, c[1] = c1, d[0] = d0, d[1] = d1;
   }
-  for (std::size_t s = 0; s < kStrip; ++s) row[s] = sums[s];
 }
 
-void subtract(double scale, const double* __restrict other, std::size_t count,
-              double* __restrict row) {
+void subtract(float scale, const float* __restrict other, std::size_t count,
+              float* __restrict row) {
   for (std::size_t j = 0; j < count; ++j) row[j] -= scale * other[j];
 }
 
