@@ -182,7 +182,7 @@ class Hook:
 def register_hook(
     reducer: Reducer,
     owner: ProcessGroup,
-    group: ProcessGroup,
+    groups: Sequence[ProcessGroup],
     global_ranks: Sequence[int],
     codec: Codec,
     histories: Sequence[tuple[torch.Tensor, History]],

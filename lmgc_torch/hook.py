@@ -137,14 +137,15 @@ def register(
         problem = error
     token = shake_hands(group, ranks, facts, problem)
     assert codec is not None
-    own_group = _own_group(group, token, timeout) if len(ranks) > 1 else group
+    exchanges = min(len(ranks) - 1, 2)
+    own_groups = [_own_group(group, f"{token}/{i}", timeout) for i in range(exchanges)]
     parameters = _parameters(ddp)
     made = make_histories(preset, [p.shape for _, p in parameters])
     histories = {name: history for (name, _), history in zip(parameters, made, strict=True)}
     hook = _C.register_hook(
         ddp.reducer,
         group,
-        own_group,
+        own_groups or [group],
         ranks,
         codec._codec,
         [(p, history) for name, p in parameters if (history := histories[name]) is not None],

@@ -35,7 +35,7 @@ def test_stats_count_what_is_sent(trained: Reports) -> None:
         plain = report["plain"]
         assert plain["averaged"] == STEPS * plain["buckets"]
         assert plain["payload_bytes"] < plain["raw_bytes"]
-        assert plain["sent_bytes"] == plain["payload_bytes"] + 32 * plain["averaged"]
+        assert plain["sent_bytes"] == plain["payload_bytes"] + 40 * plain["averaged"]
         assert report["small_buckets"]["buckets"] > 3
         assert report["mixed"]["buckets"] >= 2
 
