@@ -10,6 +10,7 @@
 #include "codec/shards.h"
 #include "collective/exchange.h"
 #include "hook/counters.h"
+#include "hook/profiled.h"
 
 namespace lmgc::hook {
 
@@ -24,6 +25,7 @@ struct Bucket {
 struct Flight {
   Bucket bucket;
   c10::intrusive_ptr<c10::ivalue::Future> future;
+  Profiled profiled = Profiled::current();
   std::int64_t number = 0;  ///< of flights since registration
   Counters counters;
   std::vector<codec::Shard> shards;  ///< one for each rank; empty: every rank sums all

@@ -20,7 +20,10 @@ bool Pipeline::submit(const std::shared_ptr<Flight>& flight) {
 }
 
 void Pipeline::run(std::size_t stage, std::shared_ptr<Flight> flight) {
+  const Profiled own = Profiled::current();
+  flight->profiled.apply();
   const bool goes_on = stages_[stage](*flight, stop_.get_token());
+  own.apply();
   const std::size_t next = stage + 1;
   if (goes_on && next < stages_.size()) {
     // It takes jobs as long as the stages before it have some: see stop().
