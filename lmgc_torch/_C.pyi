@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import torch
-from torch._C._distributed_c10d import ProcessGroup, Reducer
+from torch._C._distributed_c10d import ProcessGroup, Reducer, Store
 
 SERIALIZATIONS: list[str]
 
@@ -184,6 +184,7 @@ def register_hook(
     owner: ProcessGroup,
     groups: Sequence[ProcessGroup],
     global_ranks: Sequence[int],
+    store: Store,
     codec: Codec,
     histories: Sequence[tuple[torch.Tensor, History]],
 ) -> Hook: ...

@@ -147,6 +147,7 @@ def register(
         group,
         own_groups or [group],
         ranks,
+        _own_store(group, token),
         codec._codec,
         [(p, history) for name, p in parameters if (history := histories[name]) is not None],
     )
@@ -220,6 +221,10 @@ def _facts(ddp: DistributedDataParallel, codec: Codec) -> dict[str, str]:
     return facts
 
 
+def _own_store(group: dist.ProcessGroup, token: str) -> PrefixStore:
+    return PrefixStore(f"lmgc_torch/{token}", group.get_group_store())
+
+
 def _own_group(
     group: dist.ProcessGroup, token: str, timeout: timedelta | None
 ) -> dist.ProcessGroup:
@@ -229,7 +234,7 @@ def _own_group(
     """
     if timeout is None:
         timeout = group._get_backend(torch.device("cpu")).options._timeout
-    store = PrefixStore(f"lmgc_torch/{token}", group.get_group_store())
+    store = _own_store(group, token)
     own = dist.ProcessGroup(store, group.rank(), group.size())
     kind = dist.ProcessGroup.BackendType.GLOO
     backend = ProcessGroupGloo(store, group.rank(), group.size(), timeout)

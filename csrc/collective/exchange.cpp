@@ -16,7 +16,15 @@ constexpr std::int64_t kReasonBytes = 1024;
 
 using Payloads = std::vector<at::Tensor>;
 
-/// alltoall, because gloo's all_gather passes messages on from rank to rank.
+/// A row of each rank's. alltoall, because gloo's all_gather passes rows on from rank to rank.
+at::Tensor gather_rows(const Members& members, const at::Tensor& row, const std::stop_token& stop) {
+  at::Tensor rows = row.repeat({members.world_size()});
+  at::Tensor gathered = at::empty_like(rows);
+  std::vector<std::int64_t> even;
+  wait(members.group->alltoall_base(gathered, rows, even, even), stop);
+  return gathered;
+}
+
 std::vector<Announcement> announce(const Members& members, const Contribution& contribution,
                                    const std::stop_token& stop) {
   const auto* payloads = std::get_if<Payloads>(&contribution.content);
@@ -29,10 +37,7 @@ std::vector<Announcement> announce(const Members& members, const Contribution& c
     own.payload_bytes.push_back(sends ? (*payloads)[static_cast<std::size_t>(rank)].numel() : 0);
   }
   const std::vector<std::int64_t> words = own.words();
-  at::Tensor rows = at::tensor(words, at::kLong).repeat({members.world_size()});
-  at::Tensor received = at::empty_like(rows);
-  std::vector<std::int64_t> even;
-  wait(members.group->alltoall_base(received, rows, even, even), stop);
+  const at::Tensor received = gather_rows(members, at::tensor(words, at::kLong), stop);
   std::vector<Announcement> announcements;
   for (std::size_t rank = 0; rank < own.payload_bytes.size(); ++rank) {
     announcements.push_back(Announcement::of_words(
@@ -56,8 +61,7 @@ std::string printable(std::string_view text) {
     std::memcpy(row.mutable_data_ptr(), reason->data(),
                 std::min(reason->size(), static_cast<std::size_t>(kReasonBytes)));
   }
-  at::Tensor rows = at::empty({members.world_size() * kReasonBytes}, row.options());
-  wait(members.group->_allgather_base(rows, row), stop);
+  const at::Tensor rows = gather_rows(members, row, stop);
   std::string message;
   for (int rank = 0; rank < members.world_size(); ++rank) {
     if (announcements[static_cast<std::size_t>(rank)].status != Status::kFailed) continue;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "codec/observe.h"
+#include "collective/roll_call.h"
 #include "hook/reason.h"
 #include "hook/timed.h"
 
@@ -76,6 +77,7 @@ std::vector<Stage> Averager::stages() {
 
 void Averager::fail(Flight& flight, const std::string& reason) {
   remember(flight, reason);
+  if (flight.future->completed()) return;
   flight.future->setError(std::make_exception_ptr(
       std::runtime_error("lmgc_torch hook on " + members().name(members().rank()) + ", bucket " +
                          std::to_string(flight.bucket.index) + ": " + reason)));
@@ -137,6 +139,13 @@ bool Averager::finish(Flight& flight) {
   return true;
 }
 
+/// What a broken group means.
+std::string Averager::lost(const std::string& symptom, const std::stop_token& stop) const {
+  const std::string silent = collective::silent_ranks(members(), stop);
+  return "lost " + (silent.empty() ? "a peer" : silent) + " or ran out of time: " + symptom +
+         "; restart from the last checkpoint";
+}
+
 bool Averager::exchange(std::size_t index, Flight& flight, const std::stop_token& stop) {
   Group& group = groups_[index];
   contribute(flight, [] {});  // an earlier flight may have failed meanwhile
@@ -153,19 +162,12 @@ bool Averager::exchange(std::size_t index, Flight& flight, const std::stop_token
     return false;
   } catch (const std::exception& error) {
     group.usable = false;
-    reason = own_reason != nullptr ? *own_reason
-                                   : "lost a peer or ran out of time: " + reason_of(error) +
-                                         "; restart from the last checkpoint";
+    reason = own_reason != nullptr ? *own_reason : lost(reason_of(error), stop);
   }
-  const bool is_last = index + 1 == groups_.size();
-  if (is_last || stop.stop_requested()) {
-    fail(flight, reason);
-    return false;
-  }
+  fail(flight, reason);
   // Peers that wait in the next exchange hear of it there.
-  remember(flight, reason);
   flight.outgoing.content = reason;
-  return true;
+  return index + 1 < groups_.size() && !stop.stop_requested();
 }
 
 }  // namespace lmgc::hook

@@ -39,6 +39,7 @@ class Averager {
   [[nodiscard]] std::vector<Stage> stages();
 
   [[nodiscard]] Stats& stats() { return stats_; }
+  /// Completes the flight's future with that reason, unless it is complete.
   void fail(Flight& flight, const std::string& reason);
 
  private:
@@ -62,6 +63,7 @@ class Averager {
   void contribute(Flight& flight, const Work& work);
   [[nodiscard]] std::optional<std::string> failure_before(const Flight& flight);
   void remember(const Flight& flight, const std::string& reason);
+  [[nodiscard]] std::string lost(const std::string& symptom, const std::stop_token& stop) const;
 
   [[nodiscard]] const collective::Members& members() const { return groups_.front().members; }
 
