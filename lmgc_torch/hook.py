@@ -28,7 +28,12 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 @dataclass(frozen=True)
 class Counters:
-    """What averaging some buckets took on this rank. Seconds are those of the hook's own thread."""
+    """What averaging some buckets took on this rank.
+
+    `payload_bytes` are of as many values as `raw_bytes`: of the bucket, or from three ranks on of
+    the shards for its peers and its own sum. `sent_bytes` are those for all peers, announcements
+    included. Seconds are those of the hook's threads, which overlap.
+    """
 
     buckets: int = 0
     raw_bytes: int = 0
