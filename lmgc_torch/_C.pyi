@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import torch
-from torch._C._distributed_c10d import ProcessGroup, Reducer
+from torch._C._distributed_c10d import ProcessGroup, Reducer, Store
 
 SERIALIZATIONS: list[str]
 
@@ -114,6 +114,15 @@ class Codec:
         self, payload: torch.Tensor, gradient: torch.Tensor, parameters: Sequence[Parameter] = ...
     ) -> None: ...
 
+class Shard:
+    @property
+    def parameters(self) -> list[Parameter]: ...
+    @property
+    def values(self) -> int: ...
+    def gather(self, tensor: torch.Tensor) -> torch.Tensor: ...
+    def scatter(self, part: torch.Tensor, tensor: torch.Tensor) -> None: ...
+
+def cut(parameters: Sequence[Parameter], rooms: Sequence[int], slack: int) -> list[Shard]: ...
 def observe(average: torch.Tensor, parameters: Sequence[Parameter]) -> None: ...
 
 class Readout: ...
@@ -175,8 +184,9 @@ class Hook:
 def register_hook(
     reducer: Reducer,
     owner: ProcessGroup,
-    group: ProcessGroup,
+    groups: Sequence[ProcessGroup],
     global_ranks: Sequence[int],
+    store: Store,
     codec: Codec,
     histories: Sequence[tuple[torch.Tensor, History]],
 ) -> Hook: ...

@@ -28,7 +28,12 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 @dataclass(frozen=True)
 class Counters:
-    """What averaging some buckets took on this rank. Seconds are those of the hook's own thread."""
+    """What averaging some buckets took on this rank.
+
+    `payload_bytes` are of as many values as `raw_bytes`: of the bucket, or from three ranks on of
+    the shards for its peers and its own sum. `sent_bytes` are those for all peers, announcements
+    included. Seconds are those of the hook's threads, which overlap.
+    """
 
     buckets: int = 0
     raw_bytes: int = 0
@@ -137,15 +142,17 @@ def register(
         problem = error
     token = shake_hands(group, ranks, facts, problem)
     assert codec is not None
-    own_group = _own_group(group, token, timeout) if len(ranks) > 1 else group
+    exchanges = min(len(ranks) - 1, 2)
+    own_groups = [_own_group(group, f"{token}/{i}", timeout) for i in range(exchanges)]
     parameters = _parameters(ddp)
     made = make_histories(preset, [p.shape for _, p in parameters])
     histories = {name: history for (name, _), history in zip(parameters, made, strict=True)}
     hook = _C.register_hook(
         ddp.reducer,
         group,
-        own_group,
+        own_groups or [group],
         ranks,
+        _own_store(group, token),
         codec._codec,
         [(p, history) for name, p in parameters if (history := histories[name]) is not None],
     )
@@ -219,6 +226,10 @@ def _facts(ddp: DistributedDataParallel, codec: Codec) -> dict[str, str]:
     return facts
 
 
+def _own_store(group: dist.ProcessGroup, token: str) -> PrefixStore:
+    return PrefixStore(f"lmgc_torch/{token}", group.get_group_store())
+
+
 def _own_group(
     group: dist.ProcessGroup, token: str, timeout: timedelta | None
 ) -> dist.ProcessGroup:
@@ -228,7 +239,7 @@ def _own_group(
     """
     if timeout is None:
         timeout = group._get_backend(torch.device("cpu")).options._timeout
-    store = PrefixStore(f"lmgc_torch/{token}", group.get_group_store())
+    store = _own_store(group, token)
     own = dist.ProcessGroup(store, group.rank(), group.size())
     kind = dist.ProcessGroup.BackendType.GLOO
     backend = ProcessGroupGloo(store, group.rank(), group.size(), timeout)

@@ -14,7 +14,7 @@ def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
     codec = lmgc_torch.Codec()
     ranks = dist.get_process_group_ranks(ddp.process_group)
     token = shake_hands(ddp.process_group, ranks, hook._facts(ddp, codec), None)
-    group = hook._own_group(ddp.process_group, token, None)
+    group = hook._own_group(ddp.process_group, f"{token}/0", None)
 
     def attacked(state: None, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
         values = bucket.buffer()
@@ -25,11 +25,11 @@ def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
             payload = payload[:-1].clone()
         sizes = {"huge": 1 << 60, "negative": -1}
         size = sizes.get(attack, payload.numel())
-        own = torch.tensor([0, bucket.index(), values.nbytes, size])
-        announcements = torch.empty(8, dtype=torch.int64)
-        group._allgather_base(announcements, own).wait()
+        own = torch.tensor([0, bucket.index(), values.nbytes, size, 0])
+        announcements = torch.empty(10, dtype=torch.int64)
+        group.alltoall_base(announcements, own.repeat(2), [], []).wait()
         if attack not in sizes:
-            received = torch.empty(int(announcements[3]), dtype=torch.uint8)
+            received = torch.empty(int(announcements[4]), dtype=torch.uint8)
             splits = [received.numel(), 0], [payload.numel(), 0]
             group.alltoall_base(received, payload, *splits).wait()
         future: torch.futures.Future[torch.Tensor] = torch.futures.Future()

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
+from ddp_attacks import attacks, gone
 from ddp_hostile import register_hostile
 from ddp_training import (
     CASES,
@@ -32,6 +33,9 @@ from ddp_training import (
     same,
     train,
 )
+from ddp_wire import profiled, shared
+
+__all__ = ["attacks", "gone", "profiled", "shared"]  # scenarios of other files
 
 TIMEOUT_SECONDS = 15
 Report = dict[str, Any]

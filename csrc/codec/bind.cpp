@@ -7,6 +7,7 @@
 #include "codec/codec.h"
 #include "codec/observe.h"
 #include "codec/payload_error.h"
+#include "codec/shards.h"
 #include "codec/structure_representation.h"
 #include "codec/text_representation.h"
 #include "predict/history.h"
@@ -91,6 +92,21 @@ void bind(py::module_& module) {
           },
           py::arg("payload"), py::arg("gradient"), py::arg("parameters") = std::vector<Parameter>{},
           py::call_guard<py::gil_scoped_release>());
+  py::class_<Shard>(module, "Shard")
+      .def_readonly("parameters", &Shard::parameters)
+      .def_readonly("values", &Shard::values)
+      .def("gather", &Shard::gather, py::arg("tensor"))
+      .def(
+          "scatter",
+          [](const Shard& shard, const at::Tensor& part, at::Tensor tensor) {
+            shard.scatter(part, tensor);
+          },
+          py::arg("part"), py::arg("tensor"));
+  module.def(
+      "cut",
+      [](const std::vector<Parameter>& parameters, std::vector<std::int64_t> rooms,
+         std::int64_t slack) { return cut(parameters, std::move(rooms), slack); },
+      py::arg("parameters"), py::arg("rooms"), py::arg("slack"));
   module.def(
       "observe",
       [](const at::Tensor& average, const std::vector<Parameter>& parameters) {

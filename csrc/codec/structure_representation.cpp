@@ -25,6 +25,7 @@ using Shape = std::vector<std::int64_t>;
 struct Piece {
   std::uint64_t rows, columns;  ///< columns 0: flat, of `rows` values
   const predict::History* history;
+  const TilePart* part;  ///< of the history's parameter; null: all of it
 
   [[nodiscard]] std::uint64_t values() const { return columns == 0 ? rows : rows * columns; }
   [[nodiscard]] Shape shape() const {
@@ -37,9 +38,16 @@ struct Piece {
 struct Job {
   predict::Tile tile;
   const predict::TileHistory* history;  ///< null: none
+  const TilePart* part;                 ///< of the history's tile; null: all of it
 
   [[nodiscard]] const predict::Model* model() const {
+    if (part != nullptr) return part->model.get();
     return history != nullptr ? history->model().get() : nullptr;
+  }
+  [[nodiscard]] predict::OwnRows own_rows() const {
+    predict::OwnRows own = history->own_rows();
+    if (part != nullptr) own.keep_to(part->model);
+    return own;
   }
 };
 
@@ -60,7 +68,7 @@ std::vector<std::byte> encode_job(serialize::DType dtype, const std::byte* value
   if (!own_rows || code.empty() || !predict::has_model(job.tile)) return code;
   if (job.history != nullptr) {
     keep_shorter(code, kSectionsFromHistory,
-                 encode_sections(dtype, values, job.tile, job.history->own_rows(), buffers));
+                 encode_sections(dtype, values, job.tile, job.own_rows(), buffers));
   }
   keep_shorter(code, kSections,
                encode_sections(dtype, values, job.tile, predict::OwnRows(job.tile), buffers));
@@ -73,11 +81,17 @@ void decode_job(serialize::DType dtype, std::span<const std::byte> code, const J
   const std::byte first = code.empty() ? std::byte{0} : code.front();
   if (first == kSections && predict::has_model(job.tile)) {
     decode_sections(dtype, code.subspan(1), job.tile, predict::OwnRows(job.tile), buffers, values);
-  } else if (first == kSectionsFromHistory && job.history != nullptr) {
-    decode_sections(dtype, code.subspan(1), job.tile, job.history->own_rows(), buffers, values);
+  } else if (first == kSectionsFromHistory && job.history != nullptr &&
+             predict::has_model(job.tile)) {
+    decode_sections(dtype, code.subspan(1), job.tile, job.own_rows(), buffers, values);
   } else {
     decode_tile(dtype, code, job.tile, job.model(), buffers, values);
   }
+}
+
+/// Of a tile, however few rows.
+bool is_part(const Parameter& parameter) {
+  return parameter.part != nullptr && parameter.shape.front() > 1;
 }
 
 std::vector<Piece> pieces_of(std::span<const Parameter> parameters) {
@@ -85,15 +99,15 @@ std::vector<Piece> pieces_of(std::span<const Parameter> parameters) {
   for (const Parameter& parameter : parameters) {
     const auto values = static_cast<std::uint64_t>(parameter.values());
     if (values == 0) continue;
-    if (predict::is_matrix(parameter.shape)) {
+    if (predict::is_matrix(parameter.shape) || is_part(parameter)) {
       const auto first =
           std::ranges::find_if(parameter.shape, [](std::int64_t size) { return size > 1; });
       const auto rows = static_cast<std::uint64_t>(*first);
-      pieces.push_back({rows, values / rows, parameter.history.get()});
+      pieces.push_back({rows, values / rows, parameter.history.get(), parameter.part.get()});
     } else if (!pieces.empty() && pieces.back().columns == 0) {
       pieces.back().rows += values;
     } else {
-      pieces.push_back({values, 0, nullptr});
+      pieces.push_back({values, 0, nullptr, nullptr});
     }
   }
   return pieces;
@@ -106,9 +120,11 @@ std::vector<Job> jobs_of(std::span<const Piece> pieces, bool with_history) {
     std::size_t at = 0;
     for (predict::Tile tile : predict::tiles_of(piece.shape())) {
       const predict::TileHistory* history = nullptr;
-      if (with_history && piece.history != nullptr) history = piece.history->tile_history(at++);
+      if (with_history && piece.history != nullptr) {
+        history = piece.history->tile_history(piece.part != nullptr ? piece.part->tile : at++);
+      }
       tile.start += start;
-      jobs.push_back({tile, history});
+      jobs.push_back({tile, history, history != nullptr ? piece.part : nullptr});
     }
     start += piece.values();
   }
@@ -131,6 +147,10 @@ std::uint64_t fingerprint_of(std::span<const Piece> pieces) {
   for (const Piece& piece : pieces) {
     const bool own = piece.history != nullptr && piece.history->steps() > 0;
     fingerprints.push_back(own ? piece.history->fingerprint() : 0);
+    if (own && piece.part != nullptr) {
+      fingerprints.insert(fingerprints.end(),
+                          {piece.part->tile, piece.part->top, piece.part->bottom});
+    }
     any = any || own;
   }
   return any ? hash(std::as_bytes(std::span(fingerprints))) : 0;
@@ -159,7 +179,7 @@ Table read_table(ByteReader& reader) {
                                                            std::to_string(rows) + " x " +
                                                            std::to_string(columns) + " values");
     }
-    table.pieces.push_back({rows, columns, nullptr});
+    table.pieces.push_back({rows, columns, nullptr, nullptr});
     table.values += table.pieces.back().values();
   }
   return table;

@@ -13,10 +13,20 @@ std::string described(const Members& members, std::size_t rank, const Announceme
 
 }  // namespace
 
-void check_announcements(const Members& members, std::span<const Announcement> announcements) {
+std::vector<std::int64_t> Announcement::words() const {
+  std::vector<std::int64_t> words{static_cast<std::int64_t>(status), bucket, raw_bytes};
+  words.insert(words.end(), payload_bytes.begin(), payload_bytes.end());
+  return words;
+}
+
+Announcement Announcement::of_words(std::span<const std::int64_t> words) {
+  return {static_cast<Status>(words[0]), words[1], words[2], {words.begin() + 3, words.end()}};
+}
+
+void check_announcements(const Members& members, std::span<const Announcement> announcements,
+                         const Limit& limit) {
   const auto own_rank = static_cast<std::size_t>(members.rank());
-  const Announcement& own = announcements[own_rank];  // the one that is not from the wire
-  const std::int64_t limit_bytes = own.raw_bytes + kMaxOverheadBytes;
+  const Announcement& own = announcements[own_rank];  // the one that no peer wrote
   for (std::size_t rank = 0; rank < announcements.size(); ++rank) {
     const Announcement& other = announcements[rank];
     if (other.bucket != own.bucket || other.raw_bytes != own.raw_bytes) {
@@ -24,11 +34,12 @@ void check_announcements(const Members& members, std::span<const Announcement> a
                         ", " + described(members, rank, other) +
                         "; wrap the same model with the same DDP arguments on every rank");
     }
-    if (other.status != Status::kReady || other.payload_bytes < 0 ||
-        other.payload_bytes > limit_bytes) {
+    for (std::size_t to = 0; to < other.payload_bytes.size(); ++to) {
+      const std::int64_t bytes = other.payload_bytes[to];
+      if (other.status == Status::kReady && bytes >= 0 && bytes <= limit(rank, to)) continue;
       throw AgreedError(members.name(static_cast<int>(rank)) + " announces a payload of " +
-                        std::to_string(other.payload_bytes) + " bytes, at most " +
-                        std::to_string(limit_bytes) +
+                        std::to_string(bytes) + " bytes, at most " +
+                        std::to_string(limit(rank, to)) +
                         " are possible; the connection or that process is damaged");
     }
   }

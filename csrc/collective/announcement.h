@@ -1,35 +1,40 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <stdexcept>
+#include <vector>
 
 #include "collective/members.h"
 
 namespace lmgc::collective {
 
-/// What a payload may be longer than its raw bytes: its header.
-inline constexpr std::int64_t kMaxOverheadBytes = 64;
-
 enum class Status : std::int64_t { kReady = 0, kFailed = 1 };
 
-/// The fixed message by which each rank says what it is about to send.
+/// The message by which each rank tells all others what it is about to send. On the wire it is a
+/// row of 3 + world size 64-bit integers.
 struct Announcement {
   Status status = Status::kReady;
   std::int64_t bucket = 0;
   std::int64_t raw_bytes = 0;
-  std::int64_t payload_bytes = 0;
+  std::vector<std::int64_t> payload_bytes;  ///< for each rank
+
+  [[nodiscard]] std::vector<std::int64_t> words() const;
+  static Announcement of_words(std::span<const std::int64_t> words);
 };
-inline constexpr std::int64_t kAnnouncementWords = 4;
-static_assert(sizeof(Announcement) == kAnnouncementWords * sizeof(std::int64_t));
 
 /// A failure that every rank sees in the same place: the group stays usable.
 class AgreedError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Throws AgreedError unless all ranks are ready with the same bucket and with payloads of at most
-/// raw + kMaxOverheadBytes bytes. A failed rank is not looked at: it has a reason of its own.
-void check_announcements(const Members& members, std::span<const Announcement> announcements);
+/// Most bytes that a payload from one rank to another can have.
+using Limit = std::function<std::int64_t(std::size_t from, std::size_t to)>;
+
+/// Throws AgreedError unless all ranks are at the same bucket, with payloads within the limit. No
+/// rank has failed: that is told otherwise.
+void check_announcements(const Members& members, std::span<const Announcement> announcements,
+                         const Limit& limit);
 
 }  // namespace lmgc::collective

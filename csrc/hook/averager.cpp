@@ -1,41 +1,18 @@
 #include "hook/averager.h"
 
-#include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
 
-#include <chrono>
 #include <stdexcept>
 #include <torch/csrc/distributed/c10d/GroupRegistry.hpp>
 #include <utility>
 
 #include "codec/observe.h"
+#include "collective/roll_call.h"
+#include "hook/reason.h"
+#include "hook/timed.h"
 
 namespace lmgc::hook {
-
-static_assert(collective::kMaxOverheadBytes == codec::kMaxOverheadBytes,
-              "peers accept what a codec may send");
-
 namespace {
-
-/// Adds the time of its life to `seconds`.
-class Stopwatch {
- public:
-  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
-  ~Stopwatch() {
-    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-
- private:
-  double& seconds_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-std::string reason_of(const std::exception& error) {
-  const auto* c10_error = dynamic_cast<const c10::Error*>(&error);
-  return c10_error != nullptr ? c10_error->what_without_backtrace() : error.what();
-}
 
 bool is_registered(const c10::intrusive_ptr<c10d::ProcessGroup>& group) {
   try {
@@ -45,118 +22,152 @@ bool is_registered(const c10::intrusive_ptr<c10d::ProcessGroup>& group) {
   }
 }
 
+void check(const Bucket& bucket, const c10::intrusive_ptr<c10d::ProcessGroup>& owner) {
+  if (!is_registered(owner)) {
+    throw std::runtime_error(
+        "DDP's process group was destroyed; call dist.destroy_process_group() after the last "
+        "backward");
+  }
+  if (bucket.values.layout() != at::kStrided) {
+    throw std::runtime_error(
+        "its gradient is sparse; build the embedding with sparse=False, or train it outside of "
+        "DDP");
+  }
+}
+
 }  // namespace
 
-Averager::Averager(collective::Members members, c10::intrusive_ptr<c10d::ProcessGroup> owner,
+Averager::Averager(std::vector<collective::Members> groups,
+                   c10::intrusive_ptr<c10d::ProcessGroup> owner,
                    std::shared_ptr<const codec::Codec> codec)
-    : members_(std::move(members)), owner_(std::move(owner)), codec_(std::move(codec)) {}
+    : owner_(std::move(owner)) {
+  for (collective::Members& members : groups) groups_.push_back({std::move(members)});
+  reduction_ = groups_.size() > 1 ? reduce_shards(members(), std::move(codec))
+                                  : reduce_whole_buckets(members(), std::move(codec));
+}
 
 Averager::~Averager() {
   // A group ends only when its last collective does, which may be at its timeout. Nobody waits for
   // that, and no other thread may end it while the interpreter does: it is left to the process.
-  if (!group_usable_) static_cast<void>(members_.group.release());
+  for (Group& group : groups_) {
+    if (!group.usable) static_cast<void>(group.members.group.release());
+  }
 }
 
-std::string Averager::prefix(std::int64_t bucket) const {
-  return "lmgc_torch hook on " + members_.name(members_.rank()) + ", bucket " +
-         std::to_string(bucket) + ": ";
+std::vector<Stage> Averager::stages() {
+  const auto of_group = [this](std::size_t group) {
+    return [this, group](Flight& flight, const std::stop_token& stop) {
+      return exchange(group, flight, stop);
+    };
+  };
+  const auto stage = [this](bool (Averager::*run)(Flight&)) {
+    return [this, run](Flight& flight, const std::stop_token& stop) {
+      const at::NoGradGuard no_grad;
+      if (!stop.stop_requested()) return (this->*run)(flight);
+      fail(flight, "closed while it was under way");
+      return false;
+    };
+  };
+  if (groups_.size() == 1) {
+    return {stage(&Averager::encode), of_group(0), stage(&Averager::finish)};
+  }
+  return {stage(&Averager::encode), of_group(0), stage(&Averager::reduce), of_group(1),
+          stage(&Averager::finish)};
 }
 
-at::Tensor Averager::average(const Bucket& bucket, const std::stop_token& stop) {
-  const at::NoGradGuard no_grad;
+void Averager::fail(Flight& flight, const std::string& reason) {
+  remember(flight, reason);
+  if (flight.future->completed()) return;
+  flight.future->setError(std::make_exception_ptr(
+      std::runtime_error("lmgc_torch hook on " + members().name(members().rank()) + ", bucket " +
+                         std::to_string(flight.bucket.index) + ": " + reason)));
+}
+
+void Averager::remember(const Flight& flight, const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_ || flight.number < failure_->flight) failure_ = {flight.number, reason};
+}
+
+std::optional<std::string> Averager::failure_before(const Flight& flight) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_ || failure_->flight >= flight.number) return std::nullopt;
+  return failure_->reason;
+}
+
+template <typename Work>
+void Averager::contribute(Flight& flight, const Work& work) {
+  if (std::holds_alternative<std::string>(flight.outgoing.content)) return;
   try {
-    return reduce(bucket, stop);
+    if (const auto failure = failure_before(flight)) throw std::runtime_error(*failure);
+    work();
   } catch (const std::exception& error) {
-    if (!failure_) failure_ = reason_of(error);
-    throw std::runtime_error(prefix(bucket.index) + *failure_);
+    flight.outgoing.content = reason_of(error);
   }
 }
 
-at::Tensor Averager::reduce(const Bucket& bucket, const std::stop_token& stop) {
-  if (!group_usable_) throw std::runtime_error(*failure_);
-  Counters counters{.buckets = 1};
-  collective::Contribution own;
-  {
-    const Stopwatch stopwatch(counters.encode_seconds);
-    own = contribution(bucket);
-  }
-  if (stop.stop_requested()) throw std::runtime_error("closed while it was encoded");
-  collective::Gathered gathered;
-  {
-    const Stopwatch stopwatch(counters.wire_seconds);
-    gathered = gather(own, stop);
-  }
+bool Averager::encode(Flight& flight) {
+  flight.number = flights_++;
+  contribute(flight, [&] {
+    check(flight.bucket, owner_);
+    flight.counters.raw_bytes = static_cast<std::int64_t>(flight.bucket.values.nbytes());
+    reduction_->encode(flight);
+  });
+  flight.outgoing.bucket = flight.bucket.index;
+  flight.outgoing.raw_bytes = flight.counters.raw_bytes;
+  return true;
+}
+
+bool Averager::reduce(Flight& flight) {
+  contribute(flight, [&] { reduction_->reduce(flight); });
+  return true;
+}
+
+bool Averager::finish(Flight& flight) {
   at::Tensor average;
-  {
-    const Stopwatch stopwatch(counters.decode_seconds);
-    average = sum(bucket, gathered.payloads);
-  }
-  {
-    const Stopwatch stopwatch(counters.observe_seconds);
-    codec::observe(average, bucket.parameters);
-  }
-  counters.raw_bytes = own.raw_bytes;
-  counters.payload_bytes = std::get<at::Tensor>(own.content).numel();
-  counters.sent_bytes = gathered.sent_bytes;
-  stats_.add(bucket.index, counters);
-  return average;
-}
-
-collective::Contribution Averager::contribution(const Bucket& bucket) const {
-  if (failure_) return {bucket.index, 0, *failure_};
   try {
-    if (!is_registered(owner_)) {
-      throw std::runtime_error(
-          "DDP's process group was destroyed; call dist.destroy_process_group() after the last "
-          "backward");
-    }
-    if (bucket.values.layout() != at::kStrided) {
-      throw std::runtime_error(
-          "its gradient is sparse; build the embedding with sparse=False, or train it outside of "
-          "DDP");
-    }
-    at::Tensor values = bucket.values;
-    values.div_(members_.world_size());
-    return {bucket.index, static_cast<std::int64_t>(values.nbytes()),
-            codec_->encode(values, bucket.parameters)};
+    if (const auto failure = failure_before(flight)) throw std::runtime_error(*failure);
+    average = reduction_->average(flight);
+    const Timed timed("lmgc::observe", flight.bucket.index, flight.counters.observe_seconds);
+    codec::observe(average, flight.bucket.parameters);
   } catch (const std::exception& error) {
-    return {bucket.index, 0, reason_of(error)};
+    fail(flight, reason_of(error));
+    return false;
   }
+  flight.counters.buckets = 1;
+  stats_.add(flight.bucket.index, flight.counters);
+  flight.future->markCompleted(average);
+  return true;
 }
 
-collective::Gathered Averager::gather(const collective::Contribution& contribution,
-                                      const std::stop_token& stop) {
+/// What a broken group means.
+std::string Averager::lost(const std::string& symptom, const std::stop_token& stop) const {
+  const std::string silent = collective::silent_ranks(members(), stop);
+  return "lost " + (silent.empty() ? "a peer" : silent) + " or ran out of time: " + symptom +
+         "; restart from the last checkpoint";
+}
+
+bool Averager::exchange(std::size_t index, Flight& flight, const std::stop_token& stop) {
+  Group& group = groups_[index];
+  contribute(flight, [] {});  // an earlier flight may have failed meanwhile
+  const auto* own_reason = std::get_if<std::string>(&flight.outgoing.content);
+  std::string reason;
   try {
-    return collective::all_gather(members_, contribution, stop);
-  } catch (const collective::AgreedError&) {
-    throw;
+    if (!group.usable) throw std::runtime_error(*own_reason);  // it is that failure's
+    const Timed timed("lmgc::wire", flight.bucket.index, flight.counters.wire_seconds);
+    flight.incoming = collective::exchange(group.members, flight.outgoing, flight.limit, stop);
+    flight.counters.sent_bytes += flight.incoming.sent_bytes;
+    return true;
+  } catch (const collective::AgreedError& error) {
+    fail(flight, error.what());
+    return false;
   } catch (const std::exception& error) {
-    group_usable_ = false;
-    const auto* reason = std::get_if<std::string>(&contribution.content);
-    throw std::runtime_error(
-        (reason != nullptr ? *reason : "lost a peer or ran out of time: " + reason_of(error)) +
-        "; restart from the last checkpoint");
+    group.usable = false;
+    reason = own_reason != nullptr ? *own_reason : lost(reason_of(error), stop);
   }
-}
-
-at::Tensor Averager::sum(const Bucket& bucket, const std::vector<at::Tensor>& payloads) const {
-  at::Tensor total;
-  at::Tensor decoded;
-  for (int rank = 0; rank < members_.world_size(); ++rank) {
-    at::Tensor term = bucket.values;
-    if (rank != members_.rank()) {
-      if (!decoded.defined() || decoded.is_same(total)) decoded = at::empty_like(bucket.values);
-      try {
-        codec_->decode_into(payloads[static_cast<std::size_t>(rank)], bucket.parameters, decoded);
-      } catch (const std::exception& error) {
-        throw std::runtime_error("cannot decode the payload of " + members_.name(rank) + ": " +
-                                 reason_of(error));
-      }
-      term = decoded;
-    }
-    total = total.defined() ? total.add_(term) : term;
-  }
-  return total;
+  fail(flight, reason);
+  // Peers that wait in the next exchange hear of it there.
+  flight.outgoing.content = reason;
+  return index + 1 < groups_.size() && !stop.stop_requested();
 }
 
 }  // namespace lmgc::hook

@@ -36,18 +36,19 @@ class ReducerHook final : public HookBase {
   }
 };
 
-std::shared_ptr<Hook> register_hook(c10d::Reducer& reducer,
-                                    c10::intrusive_ptr<c10d::ProcessGroup> owner,
-                                    c10::intrusive_ptr<c10d::ProcessGroup> group,
-                                    std::vector<std::int64_t> global_ranks,
-                                    std::shared_ptr<codec::Codec> codec,
-                                    const std::vector<ParameterHistory>& histories) {
+std::shared_ptr<Hook> register_hook(
+    c10d::Reducer& reducer, c10::intrusive_ptr<c10d::ProcessGroup> owner,
+    const std::vector<c10::intrusive_ptr<c10d::ProcessGroup>>& groups,
+    const std::vector<std::int64_t>& global_ranks, const c10::intrusive_ptr<c10d::Store>& store,
+    std::shared_ptr<codec::Codec> codec, const std::vector<ParameterHistory>& histories) {
   Histories by_parameter;
   for (const auto& [parameter, history] : histories) {
     by_parameter.emplace(parameter.unsafeGetTensorImpl(), history);
   }
-  auto hook = std::make_shared<Hook>(collective::Members{std::move(group), std::move(global_ranks)},
-                                     std::move(owner), std::move(codec), std::move(by_parameter));
+  std::vector<collective::Members> members;
+  for (const auto& group : groups) members.push_back({group, global_ranks, store});
+  auto hook = std::make_shared<Hook>(std::move(members), std::move(owner), std::move(codec),
+                                     std::move(by_parameter));
   reducer.register_comm_hook(std::make_unique<ReducerHook>(hook));
   return hook;
 }
@@ -68,7 +69,8 @@ void bind(py::module_& module) {
       .def("stats", &Hook::stats, py::arg("reset") = false)
       .def("close", &Hook::close, py::call_guard<py::gil_scoped_release>());
   module.def("register_hook", &register_hook, py::arg("reducer"), py::arg("owner"),
-             py::arg("group"), py::arg("global_ranks"), py::arg("codec"), py::arg("histories"));
+             py::arg("groups"), py::arg("global_ranks"), py::arg("store"), py::arg("codec"),
+             py::arg("histories"));
 }
 
 }  // namespace lmgc::hook

@@ -7,11 +7,11 @@
 
 namespace lmgc::hook {
 
-/// What averaging buckets took. Seconds are the worker's.
+/// What averaging buckets took. Seconds are those of the hook's threads, which overlap.
 struct Counters {
   std::int64_t buckets = 0;
   std::int64_t raw_bytes = 0;
-  std::int64_t payload_bytes = 0;  ///< this rank's
+  std::int64_t payload_bytes = 0;  ///< this rank's, of as many values as the buckets have
   std::int64_t sent_bytes = 0;     ///< to all peers, announcements included
   double encode_seconds = 0;
   double wire_seconds = 0;

@@ -2,41 +2,19 @@
 
 #include <ATen/Parallel.h>
 
-#include <stdexcept>
 #include <utility>
 
 namespace lmgc::hook {
-namespace {
 
 using FuturePtr = c10::intrusive_ptr<c10::ivalue::Future>;
 
-void fail(const FuturePtr& future, const std::string& message) {
-  future->setError(std::make_exception_ptr(std::runtime_error(message)));
-}
-
-void complete(Averager& averager, const Bucket& bucket, const FuturePtr& future,
-              const std::stop_token& stop) {
-  at::Tensor average;
-  try {
-    average = averager.average(bucket, stop);
-  } catch (const std::exception& error) {
-    fail(future, error.what());
-    return;
-  }
-  future->markCompleted(average);
-}
-
-}  // namespace
-
-Hook::Hook(collective::Members members, c10::intrusive_ptr<c10d::ProcessGroup> owner,
+Hook::Hook(std::vector<collective::Members> groups, c10::intrusive_ptr<c10d::ProcessGroup> owner,
            std::shared_ptr<const codec::Codec> codec, Histories histories)
-    : alone_(members.world_size() == 1),
+    : alone_(groups.front().world_size() == 1),
       histories_(std::move(histories)),
-      averager_(std::move(members), std::move(owner), std::move(codec)) {
-  // OpenMP counts for each thread: the worker's is that of the thread that registers the hook.
-  static_cast<void>(worker_.submit(
-      [threads = at::get_num_threads()](const std::stop_token&) { at::set_num_threads(threads); }));
-}
+      averager_(std::move(groups), std::move(owner), std::move(codec)),
+      // OpenMP counts for each thread: those of the hook do as the one that registers it.
+      pipeline_(averager_.stages(), at::get_num_threads()) {}
 
 Hook::~Hook() { close(); }
 
@@ -46,21 +24,18 @@ FuturePtr Hook::run(const c10d::GradBucket& bucket) {
     future->markCompleted(bucket.getBuffer());
     return future;
   }
-  Bucket job{static_cast<std::int64_t>(bucket.getIndex()), bucket.getBuffer(), {}};
+  auto flight = std::make_shared<Flight>();
+  flight->bucket = {static_cast<std::int64_t>(bucket.getIndex()), bucket.getBuffer(), {}};
+  flight->future = future;
   for (const at::Tensor& parameter : bucket.getParameters()) {
     const auto found = histories_.find(parameter.unsafeGetTensorImpl());
-    job.parameters.push_back(
+    flight->bucket.parameters.push_back(
         {parameter.sizes().vec(), found != histories_.end() ? found->second : nullptr});
   }
-  const std::int64_t index = job.index;
-  const bool accepted =
-      worker_.submit([this, job = std::move(job), future](const std::stop_token& stop) {
-        complete(averager_, job, future, stop);
-      });
-  if (!accepted) fail(future, averager_.prefix(index) + "the hook is closed");
+  if (!pipeline_.submit(flight)) averager_.fail(*flight, "the hook is closed");
   return future;
 }
 
-void Hook::close() { worker_.stop(); }
+void Hook::close() { pipeline_.stop(); }
 
 }  // namespace lmgc::hook

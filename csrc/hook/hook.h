@@ -6,7 +6,7 @@
 
 #include "hook/averager.h"
 #include "hook/counters.h"
-#include "hook/worker.h"
+#include "hook/pipeline.h"
 #include "predict/history.h"
 
 namespace lmgc::hook {
@@ -14,20 +14,20 @@ namespace lmgc::hook {
 /// History of each parameter that has one.
 using Histories = std::unordered_map<const at::TensorImpl*, std::shared_ptr<predict::History>>;
 
-/// What DDP's hook and its Python handle share: an averager, and the thread it works on.
+/// What DDP's hook and its Python handle share: an averager, and the threads it works on.
 class Hook {
  public:
-  Hook(collective::Members members, c10::intrusive_ptr<c10d::ProcessGroup> owner,
+  Hook(std::vector<collective::Members> groups, c10::intrusive_ptr<c10d::ProcessGroup> owner,
        std::shared_ptr<const codec::Codec> codec, Histories histories);
   ~Hook();
   Hook(const Hook&) = delete;
   Hook& operator=(const Hook&) = delete;
 
-  /// Returns at once; the worker completes the future with the average, or with an error.
+  /// Returns at once; a thread of the hook completes the future with the average, or with an error.
   [[nodiscard]] c10::intrusive_ptr<c10::ivalue::Future> run(const c10d::GradBucket& bucket);
 
-  /// Fails what is under way and joins the worker. Call it without the GIL: tensors and callbacks
-  /// of the worker may need it.
+  /// Fails what is under way and joins the threads. Call it without the GIL: their tensors and
+  /// callbacks may need it.
   void close();
 
   [[nodiscard]] Stats::Snapshot stats(bool reset) { return averager_.stats().snapshot(reset); }
@@ -36,7 +36,7 @@ class Hook {
   bool alone_;
   Histories histories_;
   Averager averager_;
-  Worker worker_;  // last: its jobs use the averager
+  Pipeline pipeline_;  // last: its stages are the averager's
 };
 
 }  // namespace lmgc::hook

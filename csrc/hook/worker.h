@@ -4,7 +4,6 @@
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <stop_token>
 #include <thread>
 
 namespace lmgc::hook {
@@ -12,28 +11,29 @@ namespace lmgc::hook {
 /// One thread that runs jobs in the order they came.
 class Worker {
  public:
-  /// Must not throw. After a stop request a job should end soon.
-  using Job = std::function<void(const std::stop_token&)>;
+  /// Must not throw.
+  using Job = std::function<void()>;
 
-  Worker();
+  /// `threads`: how many OpenMP threads its jobs use.
+  explicit Worker(int threads);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  /// False, and the job is dropped, after stop().
+  /// False, and the job is dropped, after finish().
   [[nodiscard]] bool submit(Job job);
 
-  /// Requests the stop, lets the jobs already here end, and joins.
-  void stop();
+  /// Lets the jobs already here end, and joins.
+  void finish();
 
  private:
-  void run(const std::stop_token& stop);
+  void run(int threads);
 
   std::mutex mutex_;
-  std::condition_variable_any changed_;
+  std::condition_variable changed_;
   std::deque<Job> jobs_;
-  bool stopped_ = false;
-  std::jthread thread_;  // last: it uses all of the above
+  bool finishing_ = false;
+  std::thread thread_;  // last: it uses all of the above
 };
 
 }  // namespace lmgc::hook

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "predict/model_part.h"
 #include "predict/numbers.h"
 #include "predict/predictor.h"
 #include "predict/remainders.h"
@@ -40,12 +41,6 @@ std::shared_ptr<const Model> plain_model(const Tile& tile) {
   model.rows = plain_side(tile.rows);
   model.remainder_exponent.resize(tile.columns);
   return std::make_shared<const Model>(std::move(model));
-}
-
-template <typename Number>
-std::vector<Number> part(const std::vector<Number>& all, std::size_t start, std::size_t end) {
-  return {all.begin() + static_cast<std::ptrdiff_t>(start),
-          all.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
 /// Rows as a predictor sees them, and what it says of them from their columns.
@@ -121,6 +116,8 @@ OwnRows::OwnRows(const Regression& columns, const Side& side, std::span<const in
   columns_.keep_pivots();
 }
 
+void OwnRows::keep_to(std::shared_ptr<const Model> part) { model_ = std::move(part); }
+
 std::vector<std::size_t> OwnRows::sections() const {
   const std::size_t rows = model_->rows.order.size();
   std::vector<std::size_t> edges{0};
@@ -133,7 +130,7 @@ std::vector<std::size_t> OwnRows::sections() const {
 
 std::shared_ptr<const Model> OwnRows::first(std::size_t bottom) const {
   if (!from_history_) return nullptr;
-  return std::make_shared<const Model>(section(0, bottom));
+  return std::make_shared<const Model>(section_of(*model_, 0, bottom));
 }
 
 std::shared_ptr<const Model> OwnRows::next(std::span<const float> rows, std::size_t bottom) {
@@ -150,7 +147,7 @@ std::shared_ptr<const Model> OwnRows::next(std::span<const float> rows, std::siz
   columns_.keep_pivots();
   learned_rows_ += x.rows;
 
-  Model next = section(learned_rows_, bottom);
+  Model next = section_of(*model_, learned_rows_, bottom);
   std::vector<std::int16_t> remainder_exponent(columns);  // by place
   for (std::size_t j = 0; j < columns; ++j) {
     remainder_exponent[model_->columns.order[j]] = model_->remainder_exponent[j];
@@ -180,29 +177,13 @@ void OwnRows::renew_exponents(std::span<const double> mean_squares) {
   }
 }
 
-/// The model's rows [top, bottom) alone, with none known.
-Model OwnRows::section(std::size_t top, std::size_t bottom) const {
-  Model model = *model_;
-  Side& rows = model.rows;
-  rows.order = part(rows.order, top, bottom);
-  rows.shift = part(rows.shift, top, bottom);
-  rows.exponent = part(rows.exponent, top, bottom);
-  rows.weights = part(rows.weights, top * rows.pivots, bottom * rows.pivots);
-  rows.edges = {0};
-  for (const std::uint16_t edge : model_->rows.edges) {
-    if (edge > top && edge < bottom) rows.edges.push_back(static_cast<std::uint16_t>(edge - top));
-  }
-  rows.edges.push_back(static_cast<std::uint16_t>(bottom - top));
-  return model;
-}
-
 /// What `section`'s columns leave of the rows before it.
 void OwnRows::know_rows(Model& section) {
   const std::size_t columns = model_->columns.order.size();
   const std::size_t count = known_.size() / columns;
   section.known_rows = learned_rows_;
   if (count == 0) return;
-  Model rows = this->section(0, count);
+  Model rows = section_of(*model_, 0, count);
   if (known_sections_++ == 0) {
     const Seen seen(rows, known_);
     level_ = level_of(rows, seen);  // as history sees them: learned rows would look too small

@@ -23,6 +23,9 @@ class OwnRows {
   OwnRows(const Regression& columns, const Side& side, std::span<const int> exponent,
           std::shared_ptr<const Model> model);
 
+  /// Before anything is learned: for the rows of part_of() alone.
+  void keep_to(std::shared_ptr<const Model> part);
+
   /// Coding order of rows: their places.
   [[nodiscard]] std::span<const std::uint16_t> row_order() const { return model_->rows.order; }
   /// Sections of rows: edges from 0 to all.
@@ -36,7 +39,6 @@ class OwnRows {
 
  private:
   void renew_exponents(std::span<const double> mean_squares);
-  [[nodiscard]] Model section(std::size_t top, std::size_t bottom) const;
   void know_rows(Model& section);
 
   bool from_history_;

@@ -1,0 +1,28 @@
+"""Process groups in Python around those of the hook: they see, and may change, what it sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch.distributed as dist
+
+from lmgc_torch import hook
+
+make_group = hook._own_group
+
+
+class GroupAround(dist.ProcessGroup):
+    """A subclass overrides alltoall_base, the one collective that the hook uses."""
+
+    alive: ClassVar[list[GroupAround]] = []  # in the hook's order; C++ keeps no Python part
+
+    def __init__(self, group: dist.ProcessGroup) -> None:
+        super().__init__(group.rank(), group.size())
+        self.group = group
+        self.alive.append(self)
+
+
+def put_around_groups(around: Callable[[dist.ProcessGroup], dist.ProcessGroup]) -> None:
+    """From now on `register` uses what `around` makes of each group."""
+    hook._own_group = lambda *arguments: around(make_group(*arguments))
