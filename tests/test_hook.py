@@ -140,7 +140,7 @@ def test_training_goes_on_with_a_fresh_module_after_faults(faulty: Reports) -> N
 def test_a_killed_peer_raises_on_the_others() -> None:
     survivor = launch("killed", 2, limit_seconds=60)[0]
     assert "lost rank 1" in survivor["error"]
-    assert "rank 1" in survivor["later"]
+    assert "peer" in survivor["later"]  # from DDP itself
     assert survivor["seconds"] < 14
 
 
