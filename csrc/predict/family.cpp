@@ -199,10 +199,9 @@ MemberTables::MemberTables(Member member) : MemberTables(with_zeros(member)) {}
 
 MemberTables::MemberTables(const std::vector<std::uint16_t>& frequencies)
     : rans_(frequencies, kAlphabet) {
-  for (int context = 0; context <= kContexts; ++context) {
-    for (int symbol = 0; symbol < kAlphabet; ++symbol) {
-      const auto at = static_cast<std::size_t>(context * kAlphabet + symbol);
-      has_[coder::cell_of(context, symbol)] = frequencies[at] != 0;
+  for (std::size_t context = 0; context <= kContexts; ++context) {
+    for (std::size_t symbol = 0; symbol < kAlphabet; ++symbol) {
+      has_[coder::cell_of(context, symbol)] = frequencies[context * kAlphabet + symbol] != 0;
     }
   }
 }
