@@ -71,7 +71,11 @@ class SymbolWriter {
         raw_(raw_bytes_.data()) {}
 
   void write(const Block& block) {
-    for (std::size_t i = block.top; i < block.bottom; ++i) write_row(i, block.left, block.right);
+    const std::size_t rows = TileOnGrid::band_rows(block.columns());
+    for (Block band = block; band.top < block.bottom; band.top = band.bottom) {
+      band.bottom = std::min(band.top + rows, block.bottom);
+      write_band(band);
+    }
     sizes_.push_back(block.values());
   }
 
@@ -84,14 +88,14 @@ class SymbolWriter {
   static constexpr std::size_t kTogether = Words::kHeadBits == 16 ? 4 : 2;
   static constexpr std::size_t kMostBytes = (predict::kMaxRawBits + Words::kTailBits + 7) / 8;
 
-  void write_row(std::size_t row, std::size_t left, std::size_t right) {
-    const std::size_t count = right - left;
+  void write_band(const Block& band) {
+    const std::size_t count = band.values();
     const std::span<std::uint16_t> cells = cells_.subspan(written_, count);
-    tile_.code(row, left, right, cells.data());
+    tile_.code(band, cells.data());
     for (std::size_t j = 0; j < count;) {
       if constexpr (Words::kTailBits == 0) j = put_plain(cells, j);
       const std::size_t end = std::min(j + kTogether, count);
-      for (; j < end; ++j) put(row, left, j, cells[j]);
+      for (; j < end; ++j) put(band, j, cells[j]);
     }
     written_ += count;
   }
@@ -119,15 +123,15 @@ class SymbolWriter {
     return j;
   }
 
-  /// Raw bits of value `j` from `left` on, and its cell, whose symbol an escape may replace.
-  [[gnu::noinline]] void put(std::size_t row, std::size_t left, std::size_t j,
-                             std::uint16_t& cell) {
+  /// Raw bits of value `j` of a band, and its cell, whose symbol an escape may replace.
+  [[gnu::noinline]] void put(const Block& band, std::size_t j, std::uint16_t& cell) {
+    const std::size_t row = band.top + j / band.columns(), column = band.left + j % band.columns();
     predict::Code code{0, tile_.counts()[j], tile_.bits()[j]};
-    if (code.count == predict::kRare) code = tile_.code_rare(row, left + j, cell);
+    if (code.count == predict::kRare) code = tile_.code_rare(row, column, cell);
     if (!tables_.has(cell)) cell = coder::cell_of(coder::context_of(cell), predict::kEscape);
     const std::uint8_t symbol = coder::symbol_of(cell);
     if (symbol == predict::kEscape) {
-      const std::uint64_t word = order_.word(bytes_, row, left + j);
+      const std::uint64_t word = order_.word(bytes_, row, column);
       raw_.put(word >> Words::kTailBits, Words::kHeadBits);
     } else {
       raw_.put(code.bits, code.count);
@@ -135,7 +139,7 @@ class SymbolWriter {
     if constexpr (Words::kTailBits > 0) {
       if (symbol == predict::kZeroSymbol) return;
       const std::uint64_t tail =
-          order_.word(bytes_, row, left + j) & ((std::uint64_t{1} << Words::kTailBits) - 1);
+          order_.word(bytes_, row, column) & ((std::uint64_t{1} << Words::kTailBits) - 1);
       raw_.put(tail >> tail_zeros_, Words::kTailBits - tail_zeros_);
     }
   }

@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "predict/grid.h"
+#include "predict/predictor.h"
 #include "predict/scales.h"
 
 namespace lmgc::codec {
 
-/// The encoder's codes of a tile's values in coding order, part of a row after part of a row.
+/// The encoder's codes of a tile's values in coding order, band after band.
 class TileOnGrid {
  public:
   /// `values`, `predictions` [rows][columns]; `predictions`: empty for all 0. `scales`, and what
@@ -18,10 +19,13 @@ class TileOnGrid {
   TileOnGrid(std::span<const float> values, std::span<const float> predictions,
              const predict::Scales& scales, const predict::FloatGrid& grid);
 
-  /// Codes values [left, right) of a row: context and symbol (coder::cell_of) of each that is not
-  /// rare.
-  void code(std::size_t row, std::size_t left, std::size_t right, std::uint16_t* cells);
-  /// Of the values coded last, from `left` on: how many raw bits each has, or predict::kRare.
+  /// Rows of a band of so many columns.
+  static constexpr std::size_t band_rows(std::size_t columns) {
+    return columns < kFewColumns ? kBandValues / columns : 1;
+  }
+  /// Codes a band, row by row: context and symbol (coder::cell_of) of each value that is not rare.
+  void code(const predict::Block& band, std::uint16_t* cells);
+  /// Of the values coded last: how many raw bits each has, or predict::kRare.
   [[nodiscard]] const std::uint8_t* counts() const { return counts_.data(); }
   [[nodiscard]] const std::uint32_t* bits() const { return bits_.data(); }
 
@@ -32,6 +36,12 @@ class TileOnGrid {
   [[nodiscard]] std::vector<std::uint16_t> sample();
 
  private:
+  /// Of a band of several rows, which are coded as one: that pays where they are short.
+  static constexpr std::size_t kFewColumns = 64, kBandValues = 1024;
+
+  void code_row(std::size_t row, std::size_t left, std::size_t count, std::uint16_t* cells);
+  void code_rows(const predict::Block& band, std::uint16_t* cells);
+  void clear(std::size_t begin, std::size_t count, std::uint16_t* cells);
   [[nodiscard]] std::size_t columns() const { return scales_.columns.size(); }
 
   std::span<const float> values_, predictions_;
@@ -40,6 +50,8 @@ class TileOnGrid {
   std::vector<std::int32_t> column_scales_;
   std::vector<std::size_t> zero_columns_;
   std::vector<float> zeros_;
+  std::vector<float> band_values_, band_predictions_;
+  std::vector<std::int32_t> band_scales_;
   std::vector<std::uint8_t> counts_;
   std::vector<std::uint32_t> bits_;
 };
