@@ -1,11 +1,11 @@
 #pragma once
 
 #include <atomic>
+#include <initializer_list>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace lmgc {
@@ -15,9 +15,17 @@ namespace lmgc {
 template <typename Loops>
 class Implementations {
  public:
-  /// `usable`: those for this machine, fastest first; not empty.
-  explicit Implementations(std::vector<const Loops*> usable)
-      : usable_(std::move(usable)), current_(usable_.front()) {}
+  /// Of the candidates, fastest first, those that this machine supports and that `agrees` with the
+  /// reference; then the reference.
+  template <typename Agrees>
+  Implementations(std::initializer_list<const Loops*> candidates, const Loops& reference,
+                  const Agrees& agrees) {
+    for (const Loops* candidate : candidates) {
+      if (candidate->supported() && agrees(*candidate)) usable_.push_back(candidate);
+    }
+    usable_.push_back(&reference);
+    use(*usable_.front());
+  }
 
   [[nodiscard]] std::span<const Loops* const> usable() const { return usable_; }
   [[nodiscard]] const Loops& current() const { return *current_.load(std::memory_order_relaxed); }
@@ -36,20 +44,7 @@ class Implementations {
 
  private:
   std::vector<const Loops*> usable_;
-  std::atomic<const Loops*> current_;
+  std::atomic<const Loops*> current_ = nullptr;
 };
-
-/// The candidates that this machine supports and that `agrees` with the reference, then the
-/// reference.
-template <typename Loops, typename Agrees>
-[[nodiscard]] std::vector<const Loops*> usable_implementations(
-    std::span<const Loops* const> candidates, const Loops& reference, const Agrees& agrees) {
-  std::vector<const Loops*> usable;
-  for (const Loops* candidate : candidates) {
-    if (candidate->supported() && agrees(*candidate)) usable.push_back(candidate);
-  }
-  usable.push_back(&reference);
-  return usable;
-}
 
 }  // namespace lmgc

@@ -11,14 +11,14 @@ namespace lmgc::coder {
 namespace {
 
 Implementations<RansKernels>& implementations() {
-  static const std::vector<const RansKernels*> candidates = {
-#ifdef LMGC_X86_64
-      &kAvx512Rans,
-      &kAvx2Rans,
-#endif
-  };
   static Implementations<RansKernels> all(
-      usable_implementations<RansKernels>(candidates, kScalarRans, agrees_with_reference));
+      {
+#ifdef LMGC_X86_64
+          &kAvx512Rans,
+          &kAvx2Rans,
+#endif
+      },
+      kScalarRans, agrees_with_reference);
   return all;
 }
 

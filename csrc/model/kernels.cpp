@@ -8,14 +8,14 @@ namespace lmgc::model {
 namespace {
 
 Implementations<Kernels>& implementations() {
-  static const std::vector<const Kernels*> candidates = {
-#ifdef LMGC_X86_64
-      &kAvx512VnniKernels,
-      &kAvx2Kernels,
-#endif
-  };
   static Implementations<Kernels> all(
-      usable_implementations<Kernels>(candidates, kScalarKernels, agrees_with_reference));
+      {
+#ifdef LMGC_X86_64
+          &kAvx512VnniKernels,
+          &kAvx2Kernels,
+#endif
+      },
+      kScalarKernels, agrees_with_reference);
   return all;
 }
 

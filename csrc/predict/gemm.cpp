@@ -64,14 +64,14 @@ bool agrees_with_reference(const GemmKernels& candidate) {
 }
 
 Implementations<GemmKernels>& implementations() {
-  static const std::vector<const GemmKernels*> candidates = {
-#ifdef LMGC_X86_64
-      &kAvx512VnniGemm,
-      &kAvx2Gemm,
-#endif
-  };
   static Implementations<GemmKernels> all(
-      usable_implementations<GemmKernels>(candidates, kScalarGemm, agrees_with_reference));
+      {
+#ifdef LMGC_X86_64
+          &kAvx512VnniGemm,
+          &kAvx2Gemm,
+#endif
+      },
+      kScalarGemm, agrees_with_reference);
   return all;
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <mutex>
 #include <numeric>
 #include <vector>
@@ -10,28 +9,36 @@
 namespace lmgc::predict {
 namespace {
 
-constexpr float kEscapeBits = 44;  // a rare symbol and a whole float
-constexpr float kCostUnit = 1.0F / 256;
-constexpr std::size_t kSymbols = kZeroSymbol;  // that shape and width tell apart
+constexpr int kUnitsPerBit = 256;
+constexpr std::int16_t kEscapeCost = 44 * kUnitsPerBit;  // a rare symbol and a whole float
+constexpr std::size_t kSymbols = kZeroSymbol;            // that shape and width tell apart
 
-/// In units of kCostUnit: [kContexts][kSymbols].
+/// In units of 1 / kUnitsPerBit: [kContexts][kSymbols].
 using Costs = std::vector<std::int16_t>;
 
-/// For choices alone, which are sent: frequencies do not depend on this logarithm.
-float bits_of(std::uint32_t frequency) {
-  if (frequency == 0) return kEscapeBits;
-  return coder::kRansTotalBits - std::log2(static_cast<float>(frequency));
+/// What a symbol takes. Each squaring tells one more bit of log2's fraction.
+constexpr std::int16_t cost_of(std::uint32_t frequency) {
+  if (frequency == 0) return kEscapeCost;
+  int log = log2_of(frequency);
+  std::uint64_t mantissa = std::uint64_t{frequency} << (31 - log);  // in [2^31, 2^32)
+  for (int unit = 1; unit < 2 * kUnitsPerBit; unit *= 2) {
+    mantissa = mantissa * mantissa >> 31;
+    const auto carry = static_cast<int>(mantissa >> 32);
+    mantissa >>= carry;
+    log = 2 * log + carry;
+  }
+  return static_cast<std::int16_t>(coder::kRansTotalBits * kUnitsPerBit - (log + 1) / 2);
 }
+static_assert(cost_of(coder::kRansTotal) == 0 && cost_of(1) == 12 * kUnitsPerBit);
+static_assert(cost_of(3) == 2666);  // 10.415 bits
 
 const Costs& costs(int shape, int width) {
   static std::array<std::once_flag, std::size_t{kShapes} * kWidths> flags;
   static std::array<Costs, std::size_t{kShapes} * kWidths> all;
   static const auto by_frequency = [] {
-    std::array<std::int16_t, coder::kRansTotal + 1> units;
-    for (std::uint32_t f = 0; f <= coder::kRansTotal; ++f) {
-      units[f] = static_cast<std::int16_t>(std::lround(bits_of(f) / kCostUnit));
-    }
-    return units;
+    std::array<std::int16_t, coder::kRansTotal + 1> costs;
+    for (std::uint32_t f = 0; f <= coder::kRansTotal; ++f) costs[f] = cost_of(f);
+    return costs;
   }();
   const auto at = static_cast<std::size_t>(shape * kWidths + width);
   std::call_once(flags[at], [&] {
@@ -113,11 +120,11 @@ std::int32_t best_width(const Census& census, int shape, int& width) {
 std::uint8_t choose_zeros(const Census& census) {
   if (census.zeros() == 0) return 0;
   std::uint8_t best = 1;
-  float least = INFINITY;
+  std::int32_t least = INT32_MAX;
   for (std::uint8_t i = 1; i < kZeroShares; ++i) {
     const std::uint32_t frequency = zero_frequency(i);
-    const float own = static_cast<float>(census.zeros()) * bits_of(frequency) +
-                      static_cast<float>(census.others()) * bits_of(coder::kRansTotal - frequency);
+    const std::int32_t own = census.zeros() * cost_of(frequency) +
+                             census.others() * cost_of(coder::kRansTotal - frequency);
     if (own < least) {
       least = own;
       best = i;

@@ -111,14 +111,14 @@ bool agrees_with_reference(const RowKernels& candidate) {
 }
 
 Implementations<RowKernels>& implementations() {
-  static const std::vector<const RowKernels*> candidates = {
-#ifdef LMGC_X86_64
-      &kAvx512Rows,
-      &kAvx2Rows,
-#endif
-  };
   static Implementations<RowKernels> all(
-      usable_implementations<RowKernels>(candidates, kScalarRows, agrees_with_reference));
+      {
+#ifdef LMGC_X86_64
+          &kAvx512Rows,
+          &kAvx2Rows,
+#endif
+      },
+      kScalarRows, agrees_with_reference);
   return all;
 }
 

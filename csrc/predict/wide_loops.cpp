@@ -55,13 +55,13 @@ bool agrees_with_reference(const WideLoops& candidate) {
 }
 
 Implementations<WideLoops>& implementations() {
-  static const std::vector<const WideLoops*> candidates = {
-#ifdef LMGC_X86_64
-      &kAvx2WideLoops,
-#endif
-  };
   static Implementations<WideLoops> all(
-      usable_implementations<WideLoops>(candidates, kScalarWideLoops, agrees_with_reference));
+      {
+#ifdef LMGC_X86_64
+          &kAvx2WideLoops,
+#endif
+      },
+      kScalarWideLoops, agrees_with_reference);
   return all;
 }
 
