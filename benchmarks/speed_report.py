@@ -22,7 +22,9 @@ NOTE = (
 )
 MEMORY_NOTE = (
     "Memory beside the gradient, in sizes of the gradient: what the history keeps, and what each "
-    "call needs at its peak above what was there before, its result included."
+    "call needs at its peak above what was there before, its result included. Tables of "
+    "probabilities, which all codecs of a process share (0.2 MB each, at most 64), are there "
+    "before."
 )
 
 
