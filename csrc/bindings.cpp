@@ -1,5 +1,6 @@
 #include "codec/bind.h"
 #include "coder/bind.h"
+#include "communicator/bind.h"
 #include "hook/bind.h"
 #include "model/bind.h"
 #include "predict/bind_history.h"
@@ -11,5 +12,6 @@ PYBIND11_MODULE(_C, module) {
   lmgc::predict::bind_kernels(module);
   lmgc::predict::bind_history(module);
   lmgc::codec::bind(module);
+  lmgc::communicator::bind(module);
   lmgc::hook::bind(module);
 }

@@ -170,6 +170,7 @@ def gemm_int8(left: torch.Tensor, right: torch.Tensor, path: str) -> torch.Tenso
 class Counters:
     buckets: int
     raw_bytes: int
+    coded_bytes: int
     payload_bytes: int
     sent_bytes: int
     encode_seconds: float
@@ -177,16 +178,23 @@ class Counters:
     decode_seconds: float
     observe_seconds: float
 
-class Hook:
+class Communicator:
+    def __init__(
+        self,
+        owner: ProcessGroup,
+        global_ranks: Sequence[int],
+        store: Store,
+        exchanges: Sequence[tuple[ProcessGroup, Sequence[int]]],
+    ) -> None: ...
     def stats(self, reset: bool = ...) -> dict[int, Counters]: ...
     def close(self) -> None: ...
 
-def register_hook(
-    reducer: Reducer,
-    owner: ProcessGroup,
-    groups: Sequence[ProcessGroup],
-    global_ranks: Sequence[int],
-    store: Store,
-    codec: Codec,
-    histories: Sequence[tuple[torch.Tensor, History]],
-) -> Hook: ...
+class Hook:
+    def __init__(
+        self,
+        communicator: Communicator,
+        hosts: Sequence[Sequence[int]],
+        codec: Codec,
+        histories: Sequence[tuple[torch.Tensor, History]],
+    ) -> None: ...
+    def register(self, reducer: Reducer) -> None: ...

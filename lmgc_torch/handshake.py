@@ -16,6 +16,15 @@ class _Hand:
     token: str
     problem: str | None
     facts: dict[str, str]
+    told: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A token that all ranks share, and what each tells of itself."""
+
+    token: str
+    told: list[dict[str, str]]
 
 
 def shake_hands(
@@ -23,10 +32,11 @@ def shake_hands(
     ranks: Sequence[int],
     facts: Mapping[str, str],
     problem: Exception | None,
-) -> str:
-    """Raises on every rank if one has a problem or other facts. Returns a token they all share."""
-    mine = (uuid.uuid4().hex, None if problem is None else str(problem), dict(facts))
-    answers: list[tuple[str, str | None, dict[str, str]]] = [mine] * len(ranks)
+    told: Mapping[str, str],
+) -> Agreement:
+    """Raises on every rank if one has a problem or other `facts`; `told` may differ."""
+    mine = (uuid.uuid4().hex, None if problem is None else str(problem), dict(facts), dict(told))
+    answers: list[tuple[str, str | None, dict[str, str], dict[str, str]]] = [mine] * len(ranks)
     dist.all_gather_object(answers, mine, group=group)
     hands = {rank: _Hand(*answer) for rank, answer in zip(ranks, answers, strict=True)}
     problems = {rank: hand.problem for rank, hand in hands.items() if hand.problem is not None}
@@ -43,7 +53,7 @@ def shake_hands(
             f"lmgc_torch.register: ranks differ in {told}{more}. Start every rank with the same "
             "installation, arguments and network"
         )
-    return hands[ranks[0]].token
+    return Agreement(hands[ranks[0]].token, [hands[rank].told for rank in ranks])
 
 
 def _differences(facts: Mapping[int, Mapping[str, str]]) -> list[str]:

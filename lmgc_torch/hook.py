@@ -5,18 +5,19 @@ from __future__ import annotations
 import sys
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import PrefixStore, ProcessGroupGloo
+from torch.distributed.device_mesh import DeviceMesh
 from torch.nn.parallel import DistributedDataParallel
 
 from lmgc_torch import _C
 from lmgc_torch.codec import Codec
+from lmgc_torch.groups import given_hosts, group_by_host, host_identity, make_communicator
 from lmgc_torch.handshake import shake_hands
 from lmgc_torch.history import histories_state, load_histories, make_histories
 from lmgc_torch.version import __version__
@@ -30,13 +31,15 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 class Counters:
     """What averaging some buckets took on this rank.
 
-    `payload_bytes` are of as many values as `raw_bytes`: of the bucket, or from three ranks on of
-    the shards for its peers and its own sum. `sent_bytes` are those for all peers, announcements
-    included. Seconds are those of the hook's threads, which overlap.
+    `raw_bytes` are those of the buckets, `coded_bytes` those of the values that this rank encoded:
+    the buckets', or from three ranks on the shards for its peers and its own sum. `sent_bytes` are
+    those for all peers, announcements included. Seconds are those of the hook's threads, which
+    overlap.
     """
 
     buckets: int = 0
     raw_bytes: int = 0
+    coded_bytes: int = 0
     payload_bytes: int = 0
     sent_bytes: int = 0
     encode_seconds: float = 0.0
@@ -46,8 +49,8 @@ class Counters:
 
     @property
     def rate(self) -> float:
-        """Payload bytes / raw bytes; 1.0 before the first bucket."""
-        return self.payload_bytes / self.raw_bytes if self.raw_bytes else 1.0
+        """Payload bytes / coded bytes; 1.0 before the first bucket."""
+        return self.payload_bytes / self.coded_bytes if self.coded_bytes else 1.0
 
     def __add__(self, other: Counters) -> Counters:
         mine, others = asdict(self), asdict(other)
@@ -66,9 +69,12 @@ class Handle:
     """A registered hook. It lives as long as its DDP module, whether or not this handle is kept."""
 
     def __init__(
-        self, hook: _C.Hook, codec: Codec, histories: Mapping[str, _C.History | None]
+        self,
+        communicator: _C.Communicator,
+        codec: Codec,
+        histories: Mapping[str, _C.History | None],
     ) -> None:
-        self._hook = hook
+        self._communicator = communicator
         self._histories = histories
         self.codec = codec
 
@@ -76,7 +82,7 @@ class Handle:
         """Counters of the buckets averaged so far; `reset` starts them anew."""
         buckets = {
             index: Counters(**{f.name: getattr(counters, f.name) for f in fields(Counters)})
-            for index, counters in self._hook.stats(reset).items()
+            for index, counters in self._communicator.stats(reset).items()
         }
         return Stats(total=sum(buckets.values(), Counters()), buckets=buckets)
 
@@ -109,13 +115,17 @@ def register(
     ddp: DistributedDataParallel,
     preset: str = "fast",
     *,
+    hosts: DeviceMesh | Sequence[Sequence[int]] | None = None,
     timeout: timedelta | None = None,
     **options: Any,
 ) -> Handle:
     """Makes `ddp` average its gradients through compressed payloads, bit for bit lossless.
 
     Call it on every rank of DDP's process group, after wrapping the model and before the first
-    backward. `options` are those of `lmgc_torch.Codec`. `timeout`: how long a bucket may wait for
+    backward. `options` are those of `lmgc_torch.Codec`. Where several hosts have equally many ranks,
+    ranks of a host share out the traffic between hosts, and send each other raw values; `hosts`
+    says which ranks those are, as lists of ranks or a mesh (host, place), if they cannot be found
+    out by themselves. `timeout`: how long a bucket may wait for
     the other ranks; by default that of DDP's process group. The hook computes with as many threads
     as torch.get_num_threads() tells when it is registered. Like DDP's own hooks it divides by the
     world size, also in `ddp.join(divide_by_initial_world_size=False)`.
@@ -138,29 +148,33 @@ def register(
         _check_module(ddp)
         codec = Codec(preset, **options)
         facts = _facts(ddp, codec)
+        if hosts is not None:
+            facts["hosts"] = repr(given_hosts(hosts, ranks))
     except Exception as error:
         problem = error
-    token = shake_hands(group, ranks, facts, problem)
+    hands = shake_hands(group, ranks, facts, problem, {"host": host_identity()})
     assert codec is not None
-    exchanges = min(len(ranks) - 1, 2)
-    own_groups = [_own_group(group, f"{token}/{i}", timeout) for i in range(exchanges)]
+    two_levels = (
+        group_by_host(ranks, [told["host"] for told in hands.told])
+        if hosts is None
+        else given_hosts(hosts, ranks)
+    )
+    communicator = make_communicator(group, hands.token, two_levels, timeout)
     parameters = _parameters(ddp)
     made = make_histories(preset, [p.shape for _, p in parameters])
     histories = {name: history for (name, _), history in zip(parameters, made, strict=True)}
-    hook = _C.register_hook(
-        ddp.reducer,
-        group,
-        own_groups or [group],
-        ranks,
-        _own_store(group, token),
+    hook = _C.Hook(
+        communicator,
+        [[ranks.index(rank) for rank in host] for host in two_levels],
         codec._codec,
         [(p, history) for name, p in parameters if (history := histories[name]) is not None],
     )
-    # Ends the hook's thread with the module, or before the interpreter if that ends first.
-    weakref.finalize(ddp, hook.close)
+    hook.register(ddp.reducer)
+    # Ends its threads with the module, or before the interpreter if that ends first.
+    weakref.finalize(ddp, communicator.close)
     if ddp.logger is not None:
         ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
-    return Handle(hook, codec, histories)
+    return Handle(communicator, codec, histories)
 
 
 def _group_of(ddp: object) -> dist.ProcessGroup:
@@ -224,25 +238,3 @@ def _facts(ddp: DistributedDataParallel, codec: Codec) -> dict[str, str]:
     for name, parameter in _parameters(ddp):
         facts[f"parameter {name}"] = f"{parameter.dtype} {list(parameter.shape)}"
     return facts
-
-
-def _own_store(group: dist.ProcessGroup, token: str) -> PrefixStore:
-    return PrefixStore(f"lmgc_torch/{token}", group.get_group_store())
-
-
-def _own_group(
-    group: dist.ProcessGroup, token: str, timeout: timedelta | None
-) -> dist.ProcessGroup:
-    """A gloo group over the ranks of `group`: DDP's own collectives run on another thread.
-
-    Not dist.new_group: that names a group by how many groups a rank has, which may differ.
-    """
-    if timeout is None:
-        timeout = group._get_backend(torch.device("cpu")).options._timeout
-    store = _own_store(group, token)
-    own = dist.ProcessGroup(store, group.rank(), group.size())
-    kind = dist.ProcessGroup.BackendType.GLOO
-    backend = ProcessGroupGloo(store, group.rank(), group.size(), timeout)
-    own._register_backend(torch.device("cpu"), kind, backend)
-    own._set_default_backend(kind)
-    return own

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import torch.distributed as dist
 
-from lmgc_torch import hook
+from lmgc_torch import groups
 
-make_group = hook._own_group
+make_group = groups.make_group
 
 
 class GroupAround(dist.ProcessGroup):
@@ -25,4 +25,4 @@ class GroupAround(dist.ProcessGroup):
 
 def put_around_groups(around: Callable[[dist.ProcessGroup], dist.ProcessGroup]) -> None:
     """From now on `register` uses what `around` makes of each group."""
-    hook._own_group = lambda *arguments: around(make_group(*arguments))
+    groups.make_group = lambda *arguments: around(make_group(*arguments))

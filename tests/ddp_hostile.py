@@ -2,10 +2,11 @@
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore
 from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
-from lmgc_torch import hook
+from lmgc_torch import groups, hook
 from lmgc_torch.handshake import shake_hands
 
 
@@ -13,8 +14,11 @@ def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
     """The last rank of two: a Python hook that speaks the hook's protocol on its group."""
     codec = lmgc_torch.Codec()
     ranks = dist.get_process_group_ranks(ddp.process_group)
-    token = shake_hands(ddp.process_group, ranks, hook._facts(ddp, codec), None)
-    group = hook._own_group(ddp.process_group, f"{token}/0", None)
+    facts, told = hook._facts(ddp, codec), {"host": groups.host_identity()}
+    token = shake_hands(ddp.process_group, ranks, facts, None, told).token
+    store = PrefixStore(f"lmgc_torch/{token}", ddp.process_group.get_group_store())
+    store = PrefixStore("0", store)
+    group = groups.make_group(ddp.process_group, store, ddp.process_group.rank(), ranks, None)
 
     def attacked(state: None, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
         values = bucket.buffer()

@@ -44,6 +44,17 @@ class Tall(nn.Module):
 
 
 def shared(rank: int) -> dict[str, Any]:
+    """One level: every rank is as near as any other."""
+    return compared(rank, None)
+
+
+def by_hosts(rank: int) -> dict[str, Any]:
+    """Two ranks a host, of which neighbours in number are not on the same."""
+    count = dist.get_world_size() // 2
+    return compared(rank, [[host, host + count] for host in range(count)])
+
+
+def compared(rank: int, hosts: list[list[int]] | None) -> dict[str, Any]:
     """Whether sums are those in rank order, bit for bit, after each step; what was sent."""
     put_around_groups(CountingGroup)
     report: dict[str, Any] = {}
@@ -51,7 +62,7 @@ def shared(rank: int) -> dict[str, Any]:
         torch.manual_seed(0)
         GroupAround.alive.clear()
         ddp = DistributedDataParallel(Tall().to(dtype), bucket_cap_mb=0.15)
-        handle = lmgc_torch.register(ddp)
+        handle = lmgc_torch.register(ddp, "fast", hosts=hosts)
         optimizer = torch.optim.SGD(ddp.parameters(), lr=0.1)
         same = True
         for turn in range(STEPS):
@@ -60,7 +71,7 @@ def shared(rank: int) -> dict[str, Any]:
             optimizer.zero_grad()
             with ddp.no_sync():
                 ddp(inputs).backward()
-            expected = sums_in_rank_order(ddp)
+            expected = sums_in_rank_order(ddp, hosts)
             optimizer.zero_grad()
             ddp(inputs).backward()
             same = same and all(
@@ -75,20 +86,30 @@ def shared(rank: int) -> dict[str, Any]:
             "sent_bytes": total.sent_bytes,
             "counted_bytes": sum(group.sent_bytes for group in GroupAround.alive),
             "payload_bytes": [group.payload_bytes for group in GroupAround.alive],
+            "raw_bytes": total.raw_bytes,
         }
     return report
 
 
-def sums_in_rank_order(ddp: DistributedDataParallel) -> list[torch.Tensor]:
+def sums_in_rank_order(
+    ddp: DistributedDataParallel, hosts: list[list[int]] | None
+) -> list[torch.Tensor]:
     sums = []
     for parameter in ddp.parameters():
         everyone = [torch.empty_like(parameter.grad) for _ in range(dist.get_world_size())]
         dist.all_gather(everyone, parameter.grad)
-        total = everyone[0] / len(everyone)
-        for other in everyone[1:]:
-            total += other / len(everyone)
-        sums.append(total)
+        terms = [gradient / len(everyone) for gradient in everyone]
+        if hosts is not None:
+            terms = [in_order([terms[rank] for rank in host]) for host in hosts]
+        sums.append(in_order(terms))
     return sums
+
+
+def in_order(terms: list[torch.Tensor]) -> torch.Tensor:
+    total = terms[0].clone()
+    for other in terms[1:]:
+        total += other
+    return total
 
 
 def profiled(rank: int) -> dict[str, Any]:

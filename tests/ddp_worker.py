@@ -33,9 +33,9 @@ from ddp_training import (
     same,
     train,
 )
-from ddp_wire import profiled, shared
+from ddp_wire import by_hosts, profiled, shared
 
-__all__ = ["attacks", "gone", "profiled", "shared"]  # scenarios of other files
+__all__ = ["attacks", "by_hosts", "gone", "profiled", "shared"]  # scenarios of other files
 
 TIMEOUT_SECONDS = 15
 Report = dict[str, Any]

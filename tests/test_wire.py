@@ -40,6 +40,33 @@ def bytes_by_formula(reports: list[dict[str, Any]]) -> float:
     return 2 * (count - 1) / count * (gradients + sums) / 2
 
 
+@pytest.fixture(scope="module", params=[4, 6])
+def by_hosts(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    return launch("by_hosts", request.param, limit_seconds=200)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_rank_has_the_sum_of_hosts_sums(by_hosts: list[dict[str, Any]], dtype: str) -> None:
+    for report in by_hosts:
+        assert report[dtype]["same"]
+        assert report[dtype]["counted_bytes"] == report[dtype]["sent_bytes"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_hosts_send_each_other_no_more_than_their_part(
+    by_hosts: list[dict[str, Any]], dtype: str
+) -> None:
+    """Below 2 (h - 1) / h x rate x raw + 2 % a host of h, the first and last exchange inside."""
+    hosts = len(by_hosts) // 2
+    for host in range(hosts):
+        reports = [by_hosts[rank][dtype] for rank in (host, host + hosts)]
+        sent = sum(sum(report["payload_bytes"][1:3]) for report in reports)
+        raw = reports[0]["raw_bytes"]
+        rate = max(report[dtype]["rate"] for report in by_hosts)
+        assert sent < 1.02 * 2 * (hosts - 1) / hosts * rate * raw
+        assert rate < 0.9
+
+
 def test_the_profiler_sees_each_stage_of_each_bucket() -> None:
     for report in launch("profiled", 3):
         ranges = report["ranges"]

@@ -46,11 +46,11 @@ void call(c10d::Store& store, std::size_t own, Roll& roll) {
 
 }  // namespace
 
-std::string silent_ranks(const Members& members, const std::stop_token& stop) {
+std::string silent_ranks(const Roster& roster, const std::stop_token& stop) {
   const auto roll = std::make_shared<Roll>();
-  roll->signed_in.resize(static_cast<std::size_t>(members.world_size()));
+  roll->signed_in.resize(roster.global_ranks.size());
   // A store whose process hangs never answers, and its calls cannot be ended.
-  std::thread([store = members.store, roll, own = static_cast<std::size_t>(members.rank())] {
+  std::thread([store = roster.store, roll, own = roster.own] {
     try {
       call(*store, own, *roll);
     } catch (const std::exception&) {
@@ -64,7 +64,7 @@ std::string silent_ranks(const Members& members, const std::stop_token& stop) {
   std::string names;
   for (std::size_t rank = 0; roll->answers && rank < roll->signed_in.size(); ++rank) {
     if (roll->signed_in[rank]) continue;
-    names += (names.empty() ? "" : ", ") + members.name(static_cast<int>(rank));
+    names += (names.empty() ? "" : ", ") + roster.name(rank);
   }
   return names;
 }

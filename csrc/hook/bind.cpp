@@ -25,9 +25,9 @@ class ReducerHook final : public HookBase {
   ~ReducerHook() override {
     if (Py_IsInitialized() != 0 && PyGILState_Check() != 0) {
       const py::gil_scoped_release no_gil;
-      state_->close();
+      state_->communicator().close();
     } else {
-      state_->close();
+      state_->communicator().close();
     }
   }
 
@@ -36,41 +36,27 @@ class ReducerHook final : public HookBase {
   }
 };
 
-std::shared_ptr<Hook> register_hook(
-    c10d::Reducer& reducer, c10::intrusive_ptr<c10d::ProcessGroup> owner,
-    const std::vector<c10::intrusive_ptr<c10d::ProcessGroup>>& groups,
-    const std::vector<std::int64_t>& global_ranks, const c10::intrusive_ptr<c10d::Store>& store,
-    std::shared_ptr<codec::Codec> codec, const std::vector<ParameterHistory>& histories) {
+std::shared_ptr<Hook> make(std::shared_ptr<communicator::Communicator> communicator,
+                           std::vector<std::vector<std::size_t>> hosts,
+                           std::shared_ptr<codec::Codec> codec,
+                           const std::vector<ParameterHistory>& histories) {
   Histories by_parameter;
   for (const auto& [parameter, history] : histories) {
     by_parameter.emplace(parameter.unsafeGetTensorImpl(), history);
   }
-  std::vector<collective::Members> members;
-  for (const auto& group : groups) members.push_back({group, global_ranks, store});
-  auto hook = std::make_shared<Hook>(std::move(members), std::move(owner), std::move(codec),
-                                     std::move(by_parameter));
-  reducer.register_comm_hook(std::make_unique<ReducerHook>(hook));
-  return hook;
+  return std::make_shared<Hook>(std::move(communicator), std::move(hosts), std::move(codec),
+                                std::move(by_parameter));
 }
 
 }  // namespace
 
 void bind(py::module_& module) {
-  py::class_<Counters>(module, "Counters")
-      .def_readonly("buckets", &Counters::buckets)
-      .def_readonly("raw_bytes", &Counters::raw_bytes)
-      .def_readonly("payload_bytes", &Counters::payload_bytes)
-      .def_readonly("sent_bytes", &Counters::sent_bytes)
-      .def_readonly("encode_seconds", &Counters::encode_seconds)
-      .def_readonly("wire_seconds", &Counters::wire_seconds)
-      .def_readonly("decode_seconds", &Counters::decode_seconds)
-      .def_readonly("observe_seconds", &Counters::observe_seconds);
   py::class_<Hook, std::shared_ptr<Hook>>(module, "Hook")
-      .def("stats", &Hook::stats, py::arg("reset") = false)
-      .def("close", &Hook::close, py::call_guard<py::gil_scoped_release>());
-  module.def("register_hook", &register_hook, py::arg("reducer"), py::arg("owner"),
-             py::arg("groups"), py::arg("global_ranks"), py::arg("store"), py::arg("codec"),
-             py::arg("histories"));
+      .def(py::init(&make), py::arg("communicator"), py::arg("hosts"), py::arg("codec"),
+           py::arg("histories"))
+      .def("register", [](const std::shared_ptr<Hook>& hook, c10d::Reducer& reducer) {
+        reducer.register_comm_hook(std::make_unique<ReducerHook>(hook));
+      });
 }
 
 }  // namespace lmgc::hook

@@ -3,10 +3,10 @@
 #include <memory>
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <unordered_map>
+#include <vector>
 
-#include "hook/averager.h"
-#include "hook/counters.h"
-#include "hook/pipeline.h"
+#include "codec/codec.h"
+#include "communicator/communicator.h"
 #include "predict/history.h"
 
 namespace lmgc::hook {
@@ -14,29 +14,24 @@ namespace lmgc::hook {
 /// History of each parameter that has one.
 using Histories = std::unordered_map<const at::TensorImpl*, std::shared_ptr<predict::History>>;
 
-/// What DDP's hook and its Python handle share: an averager, and the threads it works on.
+/// Averages DDP's buckets through a communicator.
 class Hook {
  public:
-  Hook(std::vector<collective::Members> groups, c10::intrusive_ptr<c10d::ProcessGroup> owner,
-       std::shared_ptr<const codec::Codec> codec, Histories histories);
-  ~Hook();
-  Hook(const Hook&) = delete;
-  Hook& operator=(const Hook&) = delete;
+  /// `hosts`: ranks of each; empty: all ranks are alike.
+  Hook(std::shared_ptr<communicator::Communicator> communicator,
+       std::vector<std::vector<std::size_t>> hosts, std::shared_ptr<const codec::Codec> codec,
+       Histories histories);
 
-  /// Returns at once; a thread of the hook completes the future with the average, or with an error.
+  /// Returns at once; the future is completed with the average, or with an error.
   [[nodiscard]] c10::intrusive_ptr<c10::ivalue::Future> run(const c10d::GradBucket& bucket);
 
-  /// Fails what is under way and joins the threads. Call it without the GIL: their tensors and
-  /// callbacks may need it.
-  void close();
-
-  [[nodiscard]] Stats::Snapshot stats(bool reset) { return averager_.stats().snapshot(reset); }
+  [[nodiscard]] communicator::Communicator& communicator() { return *communicator_; }
 
  private:
-  bool alone_;
+  std::shared_ptr<communicator::Communicator> communicator_;
+  std::shared_ptr<communicator::Operation> average_;
+  std::shared_ptr<const codec::Codec> codec_;
   Histories histories_;
-  Averager averager_;
-  Pipeline pipeline_;  // last: its stages are the averager's
 };
 
 }  // namespace lmgc::hook

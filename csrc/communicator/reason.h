@@ -5,7 +5,7 @@
 #include <exception>
 #include <string>
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 
 /// What an exception says, without a backtrace.
 [[nodiscard]] inline std::string reason_of(const std::exception& error) {
@@ -13,4 +13,4 @@ namespace lmgc::hook {
   return c10_error != nullptr ? c10_error->what_without_backtrace() : error.what();
 }
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

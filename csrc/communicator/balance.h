@@ -7,7 +7,7 @@
 
 #include "codec/shards.h"
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 
 /// Shares out the work of sums so that, over the buckets of many steps, each rank sends as many
 /// bytes as any other. In integers that all ranks know, so that they all come to the same shares.
@@ -35,4 +35,4 @@ class Balance {
   std::vector<std::int64_t> bytes_;
 };
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

@@ -5,14 +5,15 @@
 #include <mutex>
 #include <utility>
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 
 /// What averaging buckets took. Seconds are those of the hook's threads, which overlap.
 struct Counters {
   std::int64_t buckets = 0;
   std::int64_t raw_bytes = 0;
-  std::int64_t payload_bytes = 0;  ///< this rank's, of as many values as the buckets have
-  std::int64_t sent_bytes = 0;     ///< to all peers, announcements included
+  std::int64_t coded_bytes = 0;  ///< raw bytes of the values in payloads
+  std::int64_t payload_bytes = 0;
+  std::int64_t sent_bytes = 0;  ///< to all peers, announcements included
   double encode_seconds = 0;
   double wire_seconds = 0;
   double decode_seconds = 0;
@@ -21,6 +22,7 @@ struct Counters {
   Counters& operator+=(const Counters& other) {
     buckets += other.buckets;
     raw_bytes += other.raw_bytes;
+    coded_bytes += other.coded_bytes;
     payload_bytes += other.payload_bytes;
     sent_bytes += other.sent_bytes;
     encode_seconds += other.encode_seconds;
@@ -51,4 +53,4 @@ class Stats {
   Snapshot counters_;
 };
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

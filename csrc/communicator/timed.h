@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 
 /// Adds the time of its life to `seconds`, and shows it to torch.profiler.
 class Timed {
@@ -28,4 +28,4 @@ class Timed {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

@@ -6,10 +6,10 @@
 #include <stop_token>
 #include <vector>
 
-#include "hook/flight.h"
-#include "hook/worker.h"
+#include "communicator/flight.h"
+#include "communicator/worker.h"
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 
 /// What is done to each flight, one after another. False: the flight has ended early. Must not
 /// throw. After a stop request it should end soon.
@@ -42,4 +42,4 @@ class Pipeline {
   std::vector<std::unique_ptr<Worker>> workers_;  // last: they use all of the above
 };
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

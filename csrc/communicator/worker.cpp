@@ -1,11 +1,11 @@
-#include "hook/worker.h"
+#include "communicator/worker.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include <utility>
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 
 Worker::Worker(int threads) : thread_([this, threads] { run(threads); }) {}
 
@@ -47,4 +47,4 @@ void Worker::run(int threads) {
   }
 }
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 
 /// Whether and how a thread is profiled. Nothing else of its state: a thread of the hook must not
 /// run, say, a Python mode.
@@ -31,4 +31,4 @@ class Profiled {
   std::shared_ptr<c10::ThreadLocalDebugInfo> info_;
 };
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

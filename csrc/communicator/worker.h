@@ -6,7 +6,7 @@
 #include <mutex>
 #include <thread>
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 
 /// One thread that runs jobs in the order they came.
 class Worker {
@@ -36,4 +36,4 @@ class Worker {
   std::thread thread_;  // last: it uses all of the above
 };
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

@@ -1,8 +1,8 @@
-#include "hook/pipeline.h"
+#include "communicator/pipeline.h"
 
 #include <utility>
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 
 Pipeline::Pipeline(std::vector<Stage> stages, int threads) : stages_(std::move(stages)) {
   for (std::size_t i = 0; i < stages_.size(); ++i) {
@@ -40,4 +40,4 @@ void Pipeline::stop() {
   for (const auto& worker : workers_) worker->finish();
 }
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

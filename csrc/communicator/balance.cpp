@@ -1,9 +1,9 @@
-#include "hook/balance.h"
+#include "communicator/balance.h"
 
 #include <algorithm>
 #include <numeric>
 
-namespace lmgc::hook {
+namespace lmgc::communicator {
 namespace {
 
 /// Tiles stay whole where that gives a rank at most this part more than its share.
@@ -52,4 +52,4 @@ void Balance::begin_step() {
   std::ranges::fill(bytes_, 0);
 }
 
-}  // namespace lmgc::hook
+}  // namespace lmgc::communicator

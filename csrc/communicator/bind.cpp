@@ -1,0 +1,54 @@
+#include "communicator/bind.h"
+
+#include <ATen/Parallel.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "communicator/communicator.h"
+
+namespace lmgc::communicator {
+namespace {
+
+using GroupPtr = c10::intrusive_ptr<c10d::ProcessGroup>;
+using Exchanges = std::vector<std::pair<GroupPtr, std::vector<std::int64_t>>>;
+
+std::shared_ptr<Communicator> make(const GroupPtr& owner, std::vector<std::int64_t> global_ranks,
+                                   const c10::intrusive_ptr<c10d::Store>& store,
+                                   const Exchanges& exchanges) {
+  std::vector<collective::Members> members;
+  for (const auto& [group, ranks] : exchanges) members.push_back({group, ranks});
+  const auto own = static_cast<std::size_t>(owner->getRank());
+  // OpenMP counts for each thread: the communicator's do as the one that makes it.
+  return std::make_shared<Communicator>(collective::Roster{std::move(global_ranks), own, store},
+                                        std::move(members), owner, at::get_num_threads());
+}
+
+}  // namespace
+
+void bind(py::module_& module) {
+  py::class_<Counters>(module, "Counters")
+      .def_readonly("buckets", &Counters::buckets)
+      .def_readonly("raw_bytes", &Counters::raw_bytes)
+      .def_readonly("coded_bytes", &Counters::coded_bytes)
+      .def_readonly("payload_bytes", &Counters::payload_bytes)
+      .def_readonly("sent_bytes", &Counters::sent_bytes)
+      .def_readonly("encode_seconds", &Counters::encode_seconds)
+      .def_readonly("wire_seconds", &Counters::wire_seconds)
+      .def_readonly("decode_seconds", &Counters::decode_seconds)
+      .def_readonly("observe_seconds", &Counters::observe_seconds);
+  py::class_<Communicator, std::shared_ptr<Communicator>>(module, "Communicator")
+      .def(py::init(&make), py::arg("owner"), py::arg("global_ranks"), py::arg("store"),
+           py::arg("exchanges"))
+      .def(
+          "stats",
+          [](Communicator& communicator, bool reset) {
+            return communicator.stats().snapshot(reset);
+          },
+          py::arg("reset") = false)
+      .def("close", &Communicator::close, py::call_guard<py::gil_scoped_release>());
+}
+
+}  // namespace lmgc::communicator

@@ -1,0 +1,182 @@
+#include "communicator/communicator.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <stdexcept>
+#include <torch/csrc/distributed/c10d/GroupRegistry.hpp>
+#include <utility>
+
+#include "codec/observe.h"
+#include "collective/roll_call.h"
+#include "communicator/reason.h"
+#include "communicator/timed.h"
+
+namespace lmgc::communicator {
+namespace {
+
+bool is_registered(const c10::intrusive_ptr<c10d::ProcessGroup>& group) {
+  try {
+    return c10d::resolve_process_group(group->getGroupName()) == group;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+void check(const Flight& flight, const c10::intrusive_ptr<c10d::ProcessGroup>& owner) {
+  if (!is_registered(owner)) {
+    throw std::runtime_error(
+        "the process group was destroyed; call dist.destroy_process_group() after the last "
+        "backward");
+  }
+  if (flight.values.layout() != at::kStrided) {
+    throw std::runtime_error(
+        "its gradient is sparse; build the embedding with sparse=False, or train it outside of "
+        "DDP");
+  }
+}
+
+bool takes_part(const Flight& flight, std::size_t round) {
+  const Operation::Rounds rounds = flight.operation->rounds();
+  return round >= rounds.first && round < rounds.end;
+}
+
+}  // namespace
+
+Communicator::Communicator(collective::Roster roster, std::vector<collective::Members> exchanges,
+                           c10::intrusive_ptr<c10d::ProcessGroup> owner, int threads)
+    : roster_(std::move(roster)),
+      exchanges_([&] {
+        std::vector<Exchange> all;
+        for (collective::Members& members : exchanges) all.push_back({std::move(members)});
+        return all;
+      }()),
+      owner_(std::move(owner)),
+      pipeline_(stages(), threads) {}
+
+Communicator::~Communicator() {
+  close();
+  // A group ends only when its last collective does, which may be at its timeout. Nobody waits for
+  // that, and no other thread may end it while the interpreter does: it is left to the process.
+  for (Exchange& exchange : exchanges_) {
+    if (!exchange.usable) static_cast<void>(exchange.members.group.release());
+  }
+}
+
+void Communicator::submit(const std::shared_ptr<Flight>& flight) {
+  if (!pipeline_.submit(flight)) fail(*flight, "the hook is closed");
+}
+
+std::vector<Stage> Communicator::stages() {
+  const auto computing = [this](auto run) {
+    return [this, run](Flight& flight, const std::stop_token& stop) {
+      const at::NoGradGuard no_grad;
+      if (stop.stop_requested()) {
+        fail(flight, "closed while it was under way");
+        return false;
+      }
+      run(flight);
+      return true;
+    };
+  };
+  std::vector<Stage> stages;
+  for (std::size_t round = 0; round < exchanges_.size(); ++round) {
+    stages.emplace_back(computing([this, round](Flight& flight) { prepare(round, flight); }));
+    stages.emplace_back([this, round](Flight& flight, const std::stop_token& stop) {
+      if (takes_part(flight, round)) exchange(round, flight, stop);
+      return true;
+    });
+  }
+  stages.emplace_back(computing([this](Flight& flight) { finish(flight); }));
+  return stages;
+}
+
+void Communicator::fail(Flight& flight, const std::string& reason) {
+  remember(flight, reason);
+  if (flight.future->completed()) return;
+  flight.future->setError(std::make_exception_ptr(std::runtime_error(
+      std::string("lmgc_torch ") + flight.caller + " on " + roster_.name(roster_.own) + ", " +
+      flight.noun + " " + std::to_string(flight.index) + ": " + reason)));
+}
+
+void Communicator::remember(const Flight& flight, const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_ || flight.number < failure_->flight) failure_ = {flight.number, reason};
+}
+
+std::optional<std::string> Communicator::failure_before(const Flight& flight) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_ || failure_->flight >= flight.number) return std::nullopt;
+  return failure_->reason;
+}
+
+template <typename Work>
+void Communicator::contribute(Flight& flight, const Work& work) {
+  if (std::holds_alternative<std::string>(flight.outgoing.content)) return;
+  try {
+    if (const auto failure = failure_before(flight)) throw std::runtime_error(*failure);
+    work();
+  } catch (const std::exception& error) {
+    flight.outgoing.content = reason_of(error);
+  }
+}
+
+void Communicator::prepare(std::size_t round, Flight& flight) {
+  if (round == 0) flight.number = flights_++;
+  if (!takes_part(flight, round)) return;
+  contribute(flight, [&] {
+    if (round == flight.operation->rounds().first) {
+      check(flight, owner_);
+      flight.counters.raw_bytes = static_cast<std::int64_t>(flight.values.nbytes());
+      flight.outgoing.raw_bytes = flight.counters.raw_bytes;
+    }
+    flight.operation->prepare(round, flight);
+  });
+  flight.outgoing.bucket = flight.index;
+}
+
+void Communicator::finish(Flight& flight) {
+  if (flight.future->completed()) return;
+  at::Tensor result;
+  try {
+    if (const auto failure = failure_before(flight)) throw std::runtime_error(*failure);
+    result = flight.operation->result(flight);
+    const Timed timed("lmgc::observe", flight.index, flight.counters.observe_seconds);
+    codec::observe(result, flight.parameters);
+  } catch (const std::exception& error) {
+    return fail(flight, reason_of(error));
+  }
+  flight.counters.buckets = 1;
+  stats_.add(flight.index, flight.counters);
+  flight.future->markCompleted(result);
+}
+
+/// What a broken group means.
+std::string Communicator::lost(const std::string& symptom, const std::stop_token& stop) const {
+  const std::string silent = collective::silent_ranks(roster_, stop);
+  return "lost " + (silent.empty() ? "a peer" : silent) + " or ran out of time: " + symptom +
+         "; restart from the last checkpoint";
+}
+
+void Communicator::exchange(std::size_t round, Flight& flight, const std::stop_token& stop) {
+  Exchange& exchange = exchanges_[round];
+  contribute(flight, [] {});  // an earlier flight may have failed meanwhile
+  const auto* own_reason = std::get_if<std::string>(&flight.outgoing.content);
+  std::string reason;
+  try {
+    if (!exchange.usable) throw std::runtime_error(*own_reason);  // it is that failure's
+    const Timed timed("lmgc::wire", flight.index, flight.counters.wire_seconds);
+    flight.incoming = collective::exchange(exchange.members, flight.outgoing, flight.limit, stop);
+    flight.counters.sent_bytes += flight.incoming.sent_bytes;
+    return;
+  } catch (const collective::AgreedError& error) {
+    reason = error.what();
+  } catch (const std::exception& error) {
+    exchange.usable = false;
+    reason = own_reason != nullptr ? *own_reason : lost(reason_of(error), stop);
+  }
+  fail(flight, reason);
+  // Ranks that take part in later exchanges alone hear of it there.
+  flight.outgoing.content = reason;
+}
+
+}  // namespace lmgc::communicator

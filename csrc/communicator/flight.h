@@ -1,0 +1,44 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codec/codec.h"
+#include "codec/parameter.h"
+#include "codec/shards.h"
+#include "collective/exchange.h"
+#include "communicator/counters.h"
+#include "communicator/operation.h"
+#include "communicator/profiled.h"
+
+namespace lmgc::communicator {
+
+/// Values on which ranks work together, from the call to its future's completion.
+struct Flight {
+  const char* caller = "";  ///< for messages: "hook" has "bucket" 3
+  const char* noun = "";
+  std::int64_t index = 0;
+  at::Tensor values;
+  std::int64_t divisor = 1;  ///< of sums
+  std::vector<codec::Parameter> parameters;
+  std::shared_ptr<const codec::Codec> codec;
+  std::shared_ptr<Operation> operation;
+
+  c10::intrusive_ptr<c10::ivalue::Future> future =
+      c10::make_intrusive<c10::ivalue::Future>(c10::TensorType::get());
+  Profiled profiled = Profiled::current();
+  std::int64_t number = 0;  ///< of the communicator's flights
+  Counters counters;
+  std::vector<codec::Shard> shards;  ///< one for each rank, where each sums its own
+  std::vector<at::Tensor> parts;     ///< what this rank adds to or has summed
+  collective::Contribution outgoing;
+  collective::Limit limit;  ///< of payloads in the next exchange
+  collective::Exchanged incoming;
+};
+
+}  // namespace lmgc::communicator

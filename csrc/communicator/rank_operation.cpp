@@ -1,0 +1,48 @@
+#include "communicator/rank_operation.h"
+
+#include <ATen/Functions.h>
+
+#include <stdexcept>
+
+#include "communicator/reason.h"
+
+namespace lmgc::communicator {
+
+std::int64_t most_bytes(std::int64_t values, const at::Tensor& tensor) {
+  return values * static_cast<std::int64_t>(tensor.element_size()) + codec::kMaxOverheadBytes;
+}
+
+at::Tensor RankOperation::encode(Flight& flight, const at::Tensor& values,
+                                 std::span<const codec::Parameter> parameters) {
+  at::Tensor payload = flight.codec->encode(values, parameters);
+  flight.counters.payload_bytes += payload.numel();
+  flight.counters.coded_bytes += static_cast<std::int64_t>(values.nbytes());
+  return payload;
+}
+
+void RankOperation::decode(const Flight& flight, std::size_t rank,
+                           std::span<const codec::Parameter> parameters, at::Tensor& values) const {
+  try {
+    flight.codec->decode_into(flight.incoming.payloads[rank], parameters, values);
+  } catch (const std::exception& error) {
+    throw std::runtime_error("cannot decode the payload of " +
+                             members_.name(static_cast<int>(rank)) + ": " + reason_of(error));
+  }
+}
+
+at::Tensor RankOperation::sum(const Flight& flight, const at::Tensor& own,
+                              std::span<const codec::Parameter> parameters) const {
+  at::Tensor total, decoded;
+  for (std::size_t rank = 0; rank < world_size(); ++rank) {
+    at::Tensor term = own;
+    if (rank != this->own()) {
+      if (!decoded.defined() || decoded.is_same(total)) decoded = at::empty_like(own);
+      decode(flight, rank, parameters, decoded);
+      term = decoded;
+    }
+    total = total.defined() ? total.add_(term) : term;
+  }
+  return total;
+}
+
+}  // namespace lmgc::communicator

@@ -1,0 +1,104 @@
+"""Process groups of our own over the ranks of a user's: nobody else's collectives wait in them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore, ProcessGroupGloo
+from torch.distributed.device_mesh import DeviceMesh
+
+from lmgc_torch import _C
+
+# Ranks of each host, by place.
+Hosts = list[list[int]]
+
+
+def host_identity() -> str:
+    """Equal where ranks reach each other without a network."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.stat('/proc/self/ns/net').st_ino}"
+    except OSError:
+        return socket.gethostname()
+
+
+def group_by_host(ranks: Sequence[int], identities: Sequence[str]) -> Hosts:
+    """Ranks of each host, in order; empty unless there are several hosts of equally many ranks."""
+    hosts: dict[str, list[int]] = {}
+    for rank, identity in zip(ranks, identities, strict=True):
+        hosts.setdefault(identity, []).append(rank)
+    return _two_levels(list(hosts.values()))
+
+
+def given_hosts(hosts: DeviceMesh | Sequence[Sequence[int]], ranks: Sequence[int]) -> Hosts:
+    """The user's, of global ranks; a mesh has hosts by row. Raises ValueError unless each of
+    `ranks` is on one host, and all hosts have equally many."""
+    rows: Hosts = hosts.mesh.tolist() if isinstance(hosts, DeviceMesh) else list(map(list, hosts))
+    if isinstance(hosts, DeviceMesh) and hosts.mesh.dim() != 2:
+        raise ValueError(f"hosts is a mesh of {hosts.mesh.dim()} dimensions; use (host, place)")
+    if sorted(rank for row in rows for rank in row) != sorted(ranks):
+        raise ValueError(f"hosts are {rows}; name each of the ranks {list(ranks)} once")
+    if len({len(row) for row in rows}) != 1:
+        raise ValueError(f"hosts are {rows}; each must have as many ranks as the others")
+    return _two_levels(rows)
+
+
+def _two_levels(hosts: Hosts) -> Hosts:
+    sizes = {len(ranks) for ranks in hosts}
+    return hosts if len(hosts) > 1 and len(sizes) == 1 and sizes != {1} else []
+
+
+def make_communicator(
+    group: dist.ProcessGroup, token: str, hosts: Hosts, timeout: timedelta | None
+) -> _C.Communicator:
+    """Over the ranks of `group`, which agree on `token`; a collective call.
+
+    `timeout`: of an exchange; None: that of `group`.
+    """
+    ranks = dist.get_process_group_ranks(group)
+    own = ranks[group.rank()]
+    store = PrefixStore(f"lmgc_torch/{token}", group.get_group_store())
+    exchanges = [
+        (make_group(group, PrefixStore(name, store), members.index(own), members, timeout), members)
+        for name, members in _exchanges(ranks, own, hosts)
+    ]
+    return _C.Communicator(group, ranks, store, exchanges or [(group, ranks)])
+
+
+def _exchanges(ranks: list[int], own: int, hosts: Hosts) -> list[tuple[str, list[int]]]:
+    """A name and the ranks of each exchange that rank `own` takes part in, as Hook uses them."""
+    if not hosts:
+        return [(f"{i}", ranks) for i in range(min(len(ranks) - 1, 2))]
+    (host,) = (i for i, members in enumerate(hosts) if own in members)
+    place = hosts[host].index(own)
+    local, across = hosts[host], [members[place] for members in hosts]
+    return [
+        (f"0/host {host}", local),
+        (f"1/place {place}", across),
+        (f"2/place {place}", across),
+        (f"3/host {host}", local),
+    ]
+
+
+def make_group(
+    group: dist.ProcessGroup,
+    store: PrefixStore,
+    rank: int,
+    members: Sequence[int],
+    timeout: timedelta | None,
+) -> dist.ProcessGroup:
+    """A gloo group: not dist.new_group, which names it by how many a rank has, which may differ."""
+    if timeout is None:
+        timeout = group._get_backend(torch.device("cpu")).options._timeout
+    own = dist.ProcessGroup(store, rank, len(members))
+    kind = dist.ProcessGroup.BackendType.GLOO
+    backend = ProcessGroupGloo(store, rank, len(members), timeout)
+    own._register_backend(torch.device("cpu"), kind, backend)
+    own._set_default_backend(kind)
+    return own
