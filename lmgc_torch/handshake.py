@@ -46,11 +46,11 @@ def shake_hands(
         raise kind(f"lmgc_torch.register: {_told(problems)}") from problem
     differences = _differences({rank: hand.facts for rank, hand in hands.items()})
     if differences:
-        told = "; ".join(differences[:_MAX_DIFFERENCES])
+        listed = "; ".join(differences[:_MAX_DIFFERENCES])
         left = len(differences) - _MAX_DIFFERENCES
         more = f"; and {left} more" if left > 0 else ""
         raise RuntimeError(
-            f"lmgc_torch.register: ranks differ in {told}{more}. Start every rank with the same "
+            f"lmgc_torch.register: ranks differ in {listed}{more}. Start every rank with the same "
             "installation, arguments and network"
         )
     return Agreement(hands[ranks[0]].token, [hands[rank].told for rank in ranks])

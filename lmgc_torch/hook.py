@@ -122,13 +122,13 @@ def register(
     """Makes `ddp` average its gradients through compressed payloads, bit for bit lossless.
 
     Call it on every rank of DDP's process group, after wrapping the model and before the first
-    backward. `options` are those of `lmgc_torch.Codec`. Where several hosts have equally many ranks,
-    ranks of a host share out the traffic between hosts, and send each other raw values; `hosts`
-    says which ranks those are, as lists of ranks or a mesh (host, place), if they cannot be found
-    out by themselves. `timeout`: how long a bucket may wait for
-    the other ranks; by default that of DDP's process group. The hook computes with as many threads
-    as torch.get_num_threads() tells when it is registered. Like DDP's own hooks it divides by the
-    world size, also in `ddp.join(divide_by_initial_world_size=False)`.
+    backward. `options` are those of `lmgc_torch.Codec`. Where several hosts have equally many
+    ranks, ranks of a host share out the traffic between hosts, and send each other raw values;
+    `hosts` says which ranks those are, as lists of ranks or a mesh (host, place), if they cannot be
+    found out by themselves. `timeout`: how long a bucket may wait for the other ranks; by default
+    that of DDP's process group. The hook computes with as many threads as torch.get_num_threads()
+    tells when it is registered. Like DDP's own hooks it divides by the world size, also in
+    `ddp.join(divide_by_initial_world_size=False)`.
 
     Raises on every rank, and registers nothing, when one of them cannot go along or ranks differ in
     versions, preset, options, model or parameters.
