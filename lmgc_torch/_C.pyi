@@ -1,6 +1,6 @@
 import builtins
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
 
 import torch
 from torch._C._distributed_c10d import ProcessGroup, Reducer, Store
@@ -169,6 +169,7 @@ def gemm_int8(left: torch.Tensor, right: torch.Tensor, path: str) -> torch.Tenso
 
 class Counters:
     buckets: int
+    plain_buckets: int
     raw_bytes: int
     coded_bytes: int
     payload_bytes: int
@@ -186,15 +187,34 @@ class Communicator:
         store: Store,
         exchanges: Sequence[tuple[ProcessGroup, Sequence[int]]],
     ) -> None: ...
-    def stats(self, reset: bool = ...) -> dict[int, Counters]: ...
+    def stats(self) -> dict[int, Counters]: ...
     def close(self) -> None: ...
+
+class Planner:
+    def __init__(
+        self,
+        presets: Sequence[str],
+        world_size: int,
+        rounds: int,
+        now_ns: Callable[[], int],
+        counters: Callable[[], dict[int, list[int]]],
+        largest: Callable[[list[int]], list[int]],
+        link: Callable[[], list[int]],
+    ) -> None: ...
+    def begin_step(self) -> None: ...
+    def method_of(self, bucket: int) -> int | None: ...
+    def resume(self, method: int | None) -> None: ...
+    def report(self) -> dict[str, Any]: ...
 
 class Hook:
     def __init__(
         self,
         communicator: Communicator,
         hosts: Sequence[Sequence[int]],
-        codec: Codec,
-        histories: Sequence[tuple[torch.Tensor, History]],
+        presets: Sequence[tuple[str, Codec, Sequence[tuple[torch.Tensor, History]]]],
+        planning: ProcessGroup | None = ...,
     ) -> None: ...
     def register(self, reducer: Reducer) -> None: ...
+    def close(self) -> None: ...
+    def plan(self) -> dict[str, Any] | None: ...
+    def resume_plan(self, method: int | None) -> None: ...

@@ -86,6 +86,15 @@ def _exchanges(ranks: list[int], own: int, hosts: Hosts) -> list[tuple[str, list
     ]
 
 
+def make_planning_group(
+    group: dist.ProcessGroup, token: str, timeout: timedelta | None
+) -> dist.ProcessGroup:
+    """For what ranks agree on beside the communicator's exchanges."""
+    store = PrefixStore(f"lmgc_torch/{token}/planning", group.get_group_store())
+    ranks = dist.get_process_group_ranks(group)
+    return make_group(group, store, group.rank(), ranks, timeout)
+
+
 def make_group(
     group: dist.ProcessGroup,
     store: PrefixStore,

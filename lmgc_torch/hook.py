@@ -16,13 +16,22 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.nn.parallel import DistributedDataParallel
 
 from lmgc_torch import _C
-from lmgc_torch.codec import Codec
-from lmgc_torch.groups import given_hosts, group_by_host, host_identity, make_communicator
+from lmgc_torch.codec import PRESETS, Codec
+from lmgc_torch.groups import (
+    given_hosts,
+    group_by_host,
+    host_identity,
+    make_communicator,
+    make_planning_group,
+)
 from lmgc_torch.handshake import shake_hands
 from lmgc_torch.history import histories_state, load_histories, make_histories
+from lmgc_torch.plan import AUTO, CANDIDATES, explain
 from lmgc_torch.version import __version__
 
 __all__ = ["Counters", "Handle", "Stats", "register"]
+
+Histories = Mapping[str, _C.History | None]
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
@@ -31,13 +40,15 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 class Counters:
     """What averaging some buckets took on this rank.
 
-    `raw_bytes` are those of the buckets, `coded_bytes` those of the values that this rank encoded:
-    the buckets', or from three ranks on the shards for its peers and its own sum. `sent_bytes` are
-    those for all peers, announcements included. Seconds are those of the hook's threads, which
-    overlap.
+    `plain_buckets` of the `buckets` went by a plain allreduce, whose `sent_bytes` are a ring's, and
+    its `wire_seconds` all it took. `raw_bytes` are those of the buckets, `coded_bytes` those of the
+    values that this rank encoded: the buckets', or from three ranks on the shards for its peers and
+    its own sum. `sent_bytes` are those for all peers, announcements included. Seconds are those of
+    the hook's threads, which overlap.
     """
 
     buckets: int = 0
+    plain_buckets: int = 0
     raw_bytes: int = 0
     coded_bytes: int = 0
     payload_bytes: int = 0
@@ -56,6 +67,10 @@ class Counters:
         mine, others = asdict(self), asdict(other)
         return Counters(**{name: mine[name] + others[name] for name in mine})
 
+    def __sub__(self, other: Counters) -> Counters:
+        mine, others = asdict(self), asdict(other)
+        return Counters(**{name: mine[name] - others[name] for name in mine})
+
 
 @dataclass(frozen=True)
 class Stats:
@@ -71,27 +86,47 @@ class Handle:
     def __init__(
         self,
         communicator: _C.Communicator,
-        codec: Codec,
-        histories: Mapping[str, _C.History | None],
+        hook: _C.Hook,
+        preset: str,
+        histories: Mapping[str, Histories],
     ) -> None:
         self._communicator = communicator
-        self._histories = histories
-        self.codec = codec
+        self._hook = hook
+        self._histories = histories  # by preset
+        self._before: Mapping[int, Counters] = {}
+        self.preset = preset
 
     def stats(self, *, reset: bool = False) -> Stats:
         """Counters of the buckets averaged so far; `reset` starts them anew."""
-        buckets = {
+        since_registration = {
             index: Counters(**{f.name: getattr(counters, f.name) for f in fields(Counters)})
-            for index, counters in self._communicator.stats(reset).items()
+            for index, counters in self._communicator.stats().items()
         }
+        buckets = {
+            index: counters - self._before.get(index, Counters())
+            for index, counters in since_registration.items()
+        }
+        buckets = {index: counters for index, counters in buckets.items() if counters.buckets}
+        if reset:
+            self._before = since_registration
         return Stats(total=sum(buckets.values(), Counters()), buckets=buckets)
+
+    def explain(self) -> str:
+        """What `preset="auto"` measured and decided, for people; the same on every rank."""
+        plan = self._hook.plan()
+        if plan is None:
+            return f"{self.preset} for every bucket, as registered; preset='auto' would choose"
+        return explain(plan, list(self._histories))
 
     def state_dict(self) -> dict[str, Any]:
         """What all ranks learned from past steps, for a checkpoint: equal on every rank."""
-        states = histories_state(list(self._histories.values()))
+        preset = self._active()
+        histories = self._histories[preset] if preset else {}
+        states = histories_state(list(histories.values()))
         return {
-            "preset": self.codec.options.preset,
-            "histories": dict(zip(self._histories, states, strict=True)),
+            "preset": self.preset,
+            "active": preset,
+            "histories": dict(zip(histories, states, strict=True)),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -101,14 +136,21 @@ class Handle:
             ValueError: it is another preset's or other parameters', or damaged. The history is
                 unchanged then.
         """
-        preset = self.codec.options.preset
+        active: str | None = state["active"]
+        histories = self._histories.get(active, {}) if active else {}
         saved: Mapping[str, torch.Tensor | None] = state["histories"]
-        if state["preset"] != preset or list(saved) != list(self._histories):
+        if state["preset"] != self.preset or list(saved) != list(histories):
             raise ValueError(
                 f"history of preset {state['preset']!r} and {len(saved)} parameters; this hook is "
-                f"{preset}, with {len(self._histories)} parameters"
+                f"{self.preset}, with {len(histories)} parameters"
             )
-        load_histories(list(self._histories.values()), list(saved.values()))
+        load_histories(list(histories.values()), list(saved.values()))
+
+    def _active(self) -> str | None:
+        """The preset in use; None: a plain allreduce."""
+        plan = self._hook.plan()
+        method = 0 if plan is None else plan["method"]
+        return None if method is None else list(self._histories)[method]
 
 
 def register(
@@ -122,7 +164,10 @@ def register(
     """Makes `ddp` average its gradients through compressed payloads, bit for bit lossless.
 
     Call it on every rank of DDP's process group, after wrapping the model and before the first
-    backward. `options` are those of `lmgc_torch.Codec`. Where several hosts have equally many
+    backward. `auto` tries a plain allreduce, `fast`, `balanced` and `max` in the first steps, as
+    far as the link leaves something to gain, goes on with what makes steps shortest, and tries
+    again when steps or link change; other presets are those of `lmgc_torch.Codec`, and so are
+    `options`. Where several hosts have equally many
     ranks, ranks of a host share out the traffic between hosts, and send each other raw values;
     `hosts` says which ranks those are, as lists of ranks or a mesh (host, place), if they cannot be
     found out by themselves. `timeout`: how long a bucket may wait for the other ranks; by default
@@ -141,40 +186,49 @@ def register(
             "gradients pass unchanged",
             stacklevel=2,
         )
-    codec: Codec | None = None
+    presets = CANDIDATES if preset == AUTO else (preset,)
+    codecs: list[Codec] = []
     problem: Exception | None = None
     facts: dict[str, str] = {}
     try:
         _check_module(ddp)
-        codec = Codec(preset, **options)
-        facts = _facts(ddp, codec)
+        if preset not in (*PRESETS, AUTO):
+            raise ValueError(f"unknown preset {preset!r}; use one of {', '.join(PRESETS)}, {AUTO}")
+        codecs = [Codec(name, **options) for name in presets]
+        facts = _facts(ddp, codecs[0]) | {"preset": preset}
         if hosts is not None:
             facts["hosts"] = repr(given_hosts(hosts, ranks))
     except Exception as error:
         problem = error
     hands = shake_hands(group, ranks, facts, problem, {"host": host_identity()})
-    assert codec is not None
     two_levels = (
         group_by_host(ranks, [told["host"] for told in hands.told])
         if hosts is None
         else given_hosts(hosts, ranks)
     )
     communicator = make_communicator(group, hands.token, two_levels, timeout)
+    planning = make_planning_group(group, hands.token, timeout) if preset == AUTO else None
     parameters = _parameters(ddp)
-    made = make_histories(preset, [p.shape for _, p in parameters])
-    histories = {name: history for (name, _), history in zip(parameters, made, strict=True)}
+    shapes = [parameter.shape for _, parameter in parameters]
+    histories = {
+        name: dict(zip([n for n, _ in parameters], make_histories(name, shapes), strict=True))
+        for name in presets
+    }
     hook = _C.Hook(
         communicator,
         [[ranks.index(rank) for rank in host] for host in two_levels],
-        codec._codec,
-        [(p, history) for name, p in parameters if (history := histories[name]) is not None],
+        [
+            (name, codec._codec, [(p, h) for n, p in parameters if (h := histories[name][n])])
+            for name, codec in zip(presets, codecs, strict=True)
+        ],
+        planning,
     )
     hook.register(ddp.reducer)
     # Ends its threads with the module, or before the interpreter if that ends first.
-    weakref.finalize(ddp, communicator.close)
+    weakref.finalize(ddp, hook.close)
     if ddp.logger is not None:
         ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
-    return Handle(communicator, codec, histories)
+    return Handle(communicator, hook, preset, histories)
 
 
 def _group_of(ddp: object) -> dist.ProcessGroup:

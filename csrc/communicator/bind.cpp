@@ -31,6 +31,7 @@ std::shared_ptr<Communicator> make(const GroupPtr& owner, std::vector<std::int64
 void bind(py::module_& module) {
   py::class_<Counters>(module, "Counters")
       .def_readonly("buckets", &Counters::buckets)
+      .def_readonly("plain_buckets", &Counters::plain_buckets)
       .def_readonly("raw_bytes", &Counters::raw_bytes)
       .def_readonly("coded_bytes", &Counters::coded_bytes)
       .def_readonly("payload_bytes", &Counters::payload_bytes)
@@ -42,12 +43,7 @@ void bind(py::module_& module) {
   py::class_<Communicator, std::shared_ptr<Communicator>>(module, "Communicator")
       .def(py::init(&make), py::arg("owner"), py::arg("global_ranks"), py::arg("store"),
            py::arg("exchanges"))
-      .def(
-          "stats",
-          [](Communicator& communicator, bool reset) {
-            return communicator.stats().snapshot(reset);
-          },
-          py::arg("reset") = false)
+      .def("stats", [](Communicator& communicator) { return communicator.stats().snapshot(); })
       .def("close", &Communicator::close, py::call_guard<py::gil_scoped_release>());
 }
 

@@ -150,7 +150,6 @@ void Communicator::finish(Flight& flight) {
   flight.future->markCompleted(result);
 }
 
-/// What a broken group means.
 std::string Communicator::lost(const std::string& symptom, const std::stop_token& stop) const {
   const std::string silent = collective::silent_ranks(roster_, stop);
   return "lost " + (silent.empty() ? "a peer" : silent) + " or ran out of time: " + symptom +

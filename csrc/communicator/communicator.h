@@ -41,7 +41,13 @@ class Communicator {
   /// callbacks may need it.
   void close() { pipeline_.stop(); }
 
+  /// The same at once, with that reason.
+  void fail(Flight& flight, const std::string& reason);
+  /// What it means that a group broke. Waits a little for the other ranks.
+  [[nodiscard]] std::string lost(const std::string& symptom, const std::stop_token& stop) const;
+
   [[nodiscard]] const collective::Roster& roster() const { return roster_; }
+  [[nodiscard]] const c10::intrusive_ptr<c10d::ProcessGroup>& owner() const { return owner_; }
   /// Of an exchange.
   [[nodiscard]] const collective::Members& members(std::size_t round) const {
     return exchanges_[round].members;
@@ -67,10 +73,8 @@ class Communicator {
   /// Calls work() unless an earlier flight has failed. What it throws, the next exchange tells.
   template <typename Work>
   void contribute(Flight& flight, const Work& work);
-  void fail(Flight& flight, const std::string& reason);
   [[nodiscard]] std::optional<std::string> failure_before(const Flight& flight);
   void remember(const Flight& flight, const std::string& reason);
-  [[nodiscard]] std::string lost(const std::string& symptom, const std::stop_token& stop) const;
 
   collective::Roster roster_;
   std::vector<Exchange> exchanges_;

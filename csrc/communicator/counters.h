@@ -3,13 +3,13 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
-#include <utility>
 
 namespace lmgc::communicator {
 
 /// What averaging buckets took. Seconds are those of the hook's threads, which overlap.
 struct Counters {
   std::int64_t buckets = 0;
+  std::int64_t plain_buckets = 0;  ///< of those: by a plain allreduce
   std::int64_t raw_bytes = 0;
   std::int64_t coded_bytes = 0;  ///< raw bytes of the values in payloads
   std::int64_t payload_bytes = 0;
@@ -21,6 +21,7 @@ struct Counters {
 
   Counters& operator+=(const Counters& other) {
     buckets += other.buckets;
+    plain_buckets += other.plain_buckets;
     raw_bytes += other.raw_bytes;
     coded_bytes += other.coded_bytes;
     payload_bytes += other.payload_bytes;
@@ -43,9 +44,9 @@ class Stats {
     counters_[bucket] += counters;
   }
 
-  [[nodiscard]] Snapshot snapshot(bool reset) {
+  [[nodiscard]] Snapshot snapshot() {
     const std::lock_guard lock(mutex_);
-    return reset ? std::exchange(counters_, {}) : counters_;
+    return counters_;
   }
 
  private:

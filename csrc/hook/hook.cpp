@@ -1,56 +1,146 @@
 #include "hook/hook.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
+
+#include "collective/agreement.h"
+#include "communicator/reason.h"
 
 namespace lmgc::hook {
 
 using communicator::Communicator;
 using communicator::Flight;
 using communicator::Operation;
+using FuturePtr = c10::intrusive_ptr<c10::ivalue::Future>;
+using Hosts = std::vector<std::vector<std::size_t>>;
 
 namespace {
 
-std::shared_ptr<Operation> averaging(const Communicator& communicator,
-                                     std::vector<std::vector<std::size_t>> hosts) {
+using Clock = std::chrono::steady_clock;
+
+std::shared_ptr<Operation> averaging(const Communicator& communicator, const Hosts& hosts) {
   if (!hosts.empty()) {
-    return communicator::reduce_by_hosts(communicator.members(0), communicator.members(1),
-                                         std::move(hosts));
+    return communicator::reduce_by_hosts(communicator.members(0), communicator.members(1), hosts);
   }
   const collective::Members& members = communicator.members(0);
   return members.world_size() > 2 ? communicator::reduce_shards(members)
                                   : communicator::reduce_whole(members);
 }
 
+std::vector<std::size_t> neighbours_of(std::size_t rank, const Hosts& hosts) {
+  for (const auto& host : hosts) {
+    if (std::ranges::find(host, rank) != host.end()) return host;
+  }
+  return {};
+}
+
 }  // namespace
 
-Hook::Hook(std::shared_ptr<Communicator> communicator, std::vector<std::vector<std::size_t>> hosts,
-           std::shared_ptr<const codec::Codec> codec, Histories histories)
+Hook::Hook(std::shared_ptr<Communicator> communicator, Hosts hosts, std::vector<Preset> presets,
+           std::optional<collective::Members> planning)
     : communicator_(std::move(communicator)),
-      average_(averaging(*communicator_, std::move(hosts))),
-      codec_(std::move(codec)),
-      histories_(std::move(histories)) {}
+      hosts_(std::move(hosts)),
+      average_(averaging(*communicator_, hosts_)),
+      presets_(std::move(presets)),
+      planning_(std::move(planning)) {
+  if (!planning_) return;
+  std::vector<std::string> names;
+  for (const Preset& preset : presets_) names.push_back(preset.name);
+  const auto rounds = static_cast<std::int64_t>(average_->rounds().end);
+  planner_.emplace(
+      std::move(names), planning_->world_size(), rounds,
+      Instruments{.now_ns = [] { return Clock::now().time_since_epoch().count(); },
+                  .counters = [this] { return communicator_->stats().snapshot(); },
+                  .largest =
+                      [this](const std::vector<std::int64_t>& numbers) {
+                        return collective::largest(*planning_, numbers, stop_.get_token());
+                      },
+                  .link =
+                      [this] {
+                        return measure_link(*planning_,
+                                            neighbours_of(communicator_->roster().own, hosts_),
+                                            stop_.get_token());
+                      }});
+}
 
-c10::intrusive_ptr<c10::ivalue::Future> Hook::run(const c10d::GradBucket& bucket) {
+Hook::~Hook() {
+  // See Communicator's.
+  if (planning_failed_) static_cast<void>(planning_->group.release());
+}
+
+void Hook::close() {
+  stop_.request_stop();
+  communicator_->close();
+}
+
+FuturePtr Hook::run(const c10d::GradBucket& bucket) {
   const auto flight = std::make_shared<Flight>();
   flight->caller = "hook";
   flight->noun = "bucket";
   flight->index = static_cast<std::int64_t>(bucket.getIndex());
   flight->values = bucket.getBuffer();
-  const auto world_size = static_cast<std::int64_t>(communicator_->roster().global_ranks.size());
-  if (world_size == 1 || bucket.getBuffer().numel() == 0) {
-    flight->future->markCompleted(bucket.getBuffer());
+  flight->divisor = static_cast<std::int64_t>(communicator_->roster().global_ranks.size());
+  if (flight->divisor == 1 || flight->values.numel() == 0) {
+    flight->future->markCompleted(flight->values);
     return flight->future;
   }
-  flight->divisor = world_size;
+  const Method method = method_of(*flight);
+  if (flight->future->completed()) return flight->future;
+  if (!method) return reduce_plainly(bucket);
+  const Preset& preset = presets_[*method];
   for (const at::Tensor& parameter : bucket.getParameters()) {
-    const auto found = histories_.find(parameter.unsafeGetTensorImpl());
+    const auto found = preset.histories.find(parameter.unsafeGetTensorImpl());
     flight->parameters.push_back(
-        {parameter.sizes().vec(), found != histories_.end() ? found->second : nullptr});
+        {parameter.sizes().vec(), found != preset.histories.end() ? found->second : nullptr});
   }
-  flight->codec = codec_;
+  flight->codec = preset.codec;
   flight->operation = average_;
   communicator_->submit(flight);
   return flight->future;
+}
+
+Method Hook::method_of(Flight& flight) {
+  if (!planner_) return 0;
+  if (flight.index <= std::exchange(last_bucket_, flight.index) && !planning_failed_) {
+    begin_step(flight);
+  }
+  if (planning_failed_) return 0;  // peers that still send hear why
+  if (flight.values.layout() != at::kStrided) return std::nullopt;
+  return planner_->method_of(flight.index);
+}
+
+void Hook::begin_step(Flight& flight) {
+  try {
+    planner_->begin_step();
+  } catch (const std::exception& error) {
+    planning_failed_ = true;
+    communicator_->fail(flight,
+                        communicator_->lost(communicator::reason_of(error), stop_.get_token()));
+    return;
+  }
+  for (std::size_t i = 0; i < presets_.size(); ++i) {
+    if (!planner_->is_dropped(i)) continue;
+    for (const auto& [parameter, history] : presets_[i].histories) {
+      if (history->steps() > 0) history->reset();
+    }
+  }
+}
+
+/// As DDP does without a hook.
+FuturePtr Hook::reduce_plainly(const c10d::GradBucket& bucket) {
+  const auto count = static_cast<std::int64_t>(communicator_->roster().global_ranks.size());
+  std::vector<at::Tensor> tensors{bucket.getBuffer().div_(count)};
+  communicator::Counters counters{.buckets = 1, .plain_buckets = 1};
+  counters.raw_bytes = static_cast<std::int64_t>(tensors.front().nbytes());
+  counters.sent_bytes = 2 * (count - 1) * counters.raw_bytes / count;
+  FuturePtr future = communicator_->owner()->allreduce(tensors)->getFuture();
+  future->addCallback([communicator = communicator_, index = bucket.getIndex(), counters,
+                       start = Clock::now()](c10::ivalue::Future&) mutable {
+    counters.wire_seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    communicator->stats().add(static_cast<std::int64_t>(index), counters);
+  });
+  return future;
 }
 
 }  // namespace lmgc::hook

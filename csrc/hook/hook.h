@@ -1,37 +1,66 @@
 #pragma once
 
+#include <limits>
 #include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <unordered_map>
 #include <vector>
 
 #include "codec/codec.h"
 #include "communicator/communicator.h"
+#include "hook/planner.h"
 #include "predict/history.h"
 
 namespace lmgc::hook {
 
-/// History of each parameter that has one.
-using Histories = std::unordered_map<const at::TensorImpl*, std::shared_ptr<predict::History>>;
+/// A codec, and a history of each parameter that has one.
+struct Preset {
+  std::string name;
+  std::shared_ptr<const codec::Codec> codec;
+  std::unordered_map<const at::TensorImpl*, std::shared_ptr<predict::History>> histories;
+};
 
 /// Averages DDP's buckets through a communicator.
 class Hook {
  public:
-  /// `hosts`: ranks of each; empty: all ranks are alike.
+  /// `hosts`: ranks of each; empty: all ranks are alike. `presets`: if there are several, or
+  /// `planning` is given, a planner chooses among them and a plain allreduce; it needs a group of
+  /// its own.
   Hook(std::shared_ptr<communicator::Communicator> communicator,
-       std::vector<std::vector<std::size_t>> hosts, std::shared_ptr<const codec::Codec> codec,
-       Histories histories);
+       std::vector<std::vector<std::size_t>> hosts, std::vector<Preset> presets,
+       std::optional<collective::Members> planning);
+  ~Hook();
+  Hook(const Hook&) = delete;
+  Hook& operator=(const Hook&) = delete;
 
-  /// Returns at once; the future is completed with the average, or with an error.
+  /// The future is completed with the average, or with an error. Returns at once, but where the
+  /// planner waits for other ranks.
   [[nodiscard]] c10::intrusive_ptr<c10::ivalue::Future> run(const c10d::GradBucket& bucket);
 
-  [[nodiscard]] communicator::Communicator& communicator() { return *communicator_; }
+  /// Fails what is under way. Call it without the GIL.
+  void close();
+
+  /// Null without one.
+  [[nodiscard]] Planner* planner() { return planner_ ? &*planner_ : nullptr; }
 
  private:
+  [[nodiscard]] Method method_of(communicator::Flight& flight);
+  void begin_step(communicator::Flight& flight);
+  [[nodiscard]] c10::intrusive_ptr<c10::ivalue::Future> reduce_plainly(
+      const c10d::GradBucket& bucket);
+
   std::shared_ptr<communicator::Communicator> communicator_;
+  std::vector<std::vector<std::size_t>> hosts_;
   std::shared_ptr<communicator::Operation> average_;
-  std::shared_ptr<const codec::Codec> codec_;
-  Histories histories_;
+  std::vector<Preset> presets_;
+  std::optional<collective::Members> planning_;
+  std::optional<Planner> planner_;
+  bool planning_failed_ = false;
+  std::int64_t last_bucket_ = std::numeric_limits<std::int64_t>::max();
+  std::stop_source stop_;
 };
 
 }  // namespace lmgc::hook

@@ -1,0 +1,64 @@
+#include "hook/link.h"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "collective/agreement.h"
+#include "collective/wait.h"
+
+namespace lmgc::hook {
+namespace {
+
+constexpr int kRepeats = 5;
+constexpr std::int64_t kEnoughNs = 20'000'000;
+constexpr std::int64_t kFirstBytes = 192 << 10, kLastBytes = 24 << 20;  // for all peers
+
+template <typename Work>
+std::int64_t nanoseconds(const Work& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Link measure_link(const collective::Members& members, const std::vector<std::size_t>& neighbours,
+                  const std::stop_token& stop) {
+  std::vector<bool> far(static_cast<std::size_t>(members.world_size()), true);
+  far[static_cast<std::size_t>(members.rank())] = false;
+  for (const std::size_t rank : neighbours) far[rank] = false;
+  const std::int64_t peers = std::ranges::count(far, true);
+
+  const auto exchange = [&](std::int64_t bytes_each) {
+    std::vector<std::int64_t> splits;
+    for (const bool is_far : far) splits.push_back(is_far ? bytes_each : 0);
+    std::vector<std::int64_t> received = splits;
+    at::Tensor out = at::empty({peers * bytes_each}, at::kByte);
+    at::Tensor in = at::zeros({peers * bytes_each}, at::kByte);
+    return nanoseconds(
+        [&] { collective::wait(members.group->alltoall_base(out, in, received, splits), stop); });
+  };
+
+  std::int64_t exchange_ns = std::numeric_limits<std::int64_t>::max();
+  std::int64_t reduction_ns = exchange_ns;
+  for (int i = 0; i < kRepeats; ++i) {
+    reduction_ns =
+        std::min(reduction_ns,
+                 nanoseconds([&] { static_cast<void>(collective::largest(members, {0}, stop)); }));
+    exchange_ns = std::min(exchange_ns, exchange(1));
+  }
+  std::int64_t bytes = kFirstBytes / 2, taken_ns = 0;
+  while (taken_ns < kEnoughNs && bytes < kLastBytes) {
+    bytes *= 2;
+    taken_ns = collective::largest(members, {exchange(bytes / peers)}, stop).front();
+  }
+  const std::vector<std::int64_t> agreed =
+      collective::largest(members, {exchange_ns, reduction_ns}, stop);
+  const std::int64_t transfer_ns = std::max<std::int64_t>(taken_ns - agreed[0], 1);
+  return {agreed[0], agreed[1], std::max<std::int64_t>(bytes * 1'000'000'000 / transfer_ns, 1)};
+}
+
+}  // namespace lmgc::hook
