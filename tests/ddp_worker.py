@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 import lmgc_torch
 from ddp_attacks import attacks, gone
 from ddp_hostile import register_hostile
+from ddp_planner import planned
 from ddp_training import (
     CASES,
     WIDTH,
@@ -35,7 +36,14 @@ from ddp_training import (
 )
 from ddp_wire import by_hosts, profiled, shared
 
-__all__ = ["attacks", "by_hosts", "gone", "profiled", "shared"]  # scenarios of other files
+__all__ = [
+    "attacks",
+    "by_hosts",
+    "gone",
+    "planned",
+    "profiled",
+    "shared",
+]  # scenarios of other files
 
 TIMEOUT_SECONDS = 15
 Report = dict[str, Any]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ddp_launch import launch
 from lmgc_torch import _C
 
 RAW = 40_000_000
@@ -131,3 +132,17 @@ def test_a_plan_goes_on_from_a_checkpoint() -> None:
     assert world.train(200) == "fast"
     assert world.steps == {"fast": 200}
     assert world.links == 1
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_plan_alike(world_size: int) -> None:
+    reports = launch("planned", world_size)
+    for report in reports:
+        assert report["identical"]
+        assert report["like_plain"] or world_size > 2  # whose sums are in another order
+        assert 6 <= report["plain_buckets"] < report["buckets"]
+        assert report["plain_buckets"] == reports[0]["plain_buckets"]
+        assert "trying plain allreduce" in report["before"]
+        assert report["after"] == reports[0]["after"]
+        assert "plain allreduce, decided at step" in report["after"]
+        assert report["state"] is None

@@ -32,7 +32,7 @@ struct Flight {
   c10::intrusive_ptr<c10::ivalue::Future> future =
       c10::make_intrusive<c10::ivalue::Future>(c10::TensorType::get());
   Profiled profiled = Profiled::current();
-  std::int64_t number = 0;  ///< of the communicator's flights
+  std::int64_t number = -1;  ///< of the communicator's flights, once it is under way
   Counters counters;
   std::vector<codec::Shard> shards;  ///< one for each rank, where each sums its own
   std::vector<at::Tensor> parts;     ///< what this rank adds to or has summed

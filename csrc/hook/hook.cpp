@@ -87,7 +87,10 @@ FuturePtr Hook::run(const c10d::GradBucket& bucket) {
   }
   const Method method = method_of(*flight);
   if (flight->future->completed()) return flight->future;
-  if (!method) return reduce_plainly(bucket);
+  if (!method) {
+    reduce_plainly(flight);
+    return flight->future;
+  }
   const Preset& preset = presets_[*method];
   for (const at::Tensor& parameter : bucket.getParameters()) {
     const auto found = preset.histories.find(parameter.unsafeGetTensorImpl());
@@ -128,19 +131,23 @@ void Hook::begin_step(Flight& flight) {
 }
 
 /// As DDP does without a hook.
-FuturePtr Hook::reduce_plainly(const c10d::GradBucket& bucket) {
-  const auto count = static_cast<std::int64_t>(communicator_->roster().global_ranks.size());
-  std::vector<at::Tensor> tensors{bucket.getBuffer().div_(count)};
-  communicator::Counters counters{.buckets = 1, .plain_buckets = 1};
-  counters.raw_bytes = static_cast<std::int64_t>(tensors.front().nbytes());
-  counters.sent_bytes = 2 * (count - 1) * counters.raw_bytes / count;
-  FuturePtr future = communicator_->owner()->allreduce(tensors)->getFuture();
-  future->addCallback([communicator = communicator_, index = bucket.getIndex(), counters,
-                       start = Clock::now()](c10::ivalue::Future&) mutable {
-    counters.wire_seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    communicator->stats().add(static_cast<std::int64_t>(index), counters);
-  });
-  return future;
+void Hook::reduce_plainly(const std::shared_ptr<Flight>& flight) {
+  std::vector<at::Tensor> tensors{flight->values.div_(flight->divisor)};
+  flight->counters.buckets = flight->counters.plain_buckets = 1;
+  const auto raw_bytes = static_cast<std::int64_t>(flight->values.nbytes());
+  flight->counters.raw_bytes = raw_bytes;
+  flight->counters.sent_bytes = 2 * (flight->divisor - 1) * raw_bytes / flight->divisor;
+  communicator_->owner()->allreduce(tensors)->getFuture()->addCallback(
+      [communicator = communicator_, stop = stop_.get_token(), flight,
+       start = Clock::now()](c10::ivalue::Future& reduced) {
+        if (reduced.hasError()) {
+          return communicator->fail(*flight,
+                                    communicator->lost(reduced.tryRetrieveErrorMessage(), stop));
+        }
+        flight->counters.wire_seconds = std::chrono::duration<double>(Clock::now() - start).count();
+        communicator->stats().add(flight->index, flight->counters);
+        flight->future->markCompleted(flight->values);
+      });
 }
 
 }  // namespace lmgc::hook

@@ -49,8 +49,7 @@ class Hook {
  private:
   [[nodiscard]] Method method_of(communicator::Flight& flight);
   void begin_step(communicator::Flight& flight);
-  [[nodiscard]] c10::intrusive_ptr<c10::ivalue::Future> reduce_plainly(
-      const c10d::GradBucket& bucket);
+  void reduce_plainly(const std::shared_ptr<communicator::Flight>& flight);
 
   std::shared_ptr<communicator::Communicator> communicator_;
   std::vector<std::vector<std::size_t>> hosts_;

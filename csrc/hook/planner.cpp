@@ -154,8 +154,6 @@ Trial Planner::measured() const {
   }
   std::vector<std::int64_t> numbers{median_step_ns(kMeasuredSteps), trial.sent_bytes,
                                     trial.encode_ns, trial.wire_ns, trial.decode_ns};
-  // Counters of a plain allreduce may come late, and then not all ranks have as many.
-  if (!now_.method) trial.bucket_raw_bytes.clear(), trial.bucket_sent_bytes.clear();
   const auto fixed = static_cast<std::ptrdiff_t>(numbers.size());
   const auto buckets = static_cast<std::ptrdiff_t>(trial.bucket_raw_bytes.size());
   numbers.insert(numbers.end(), trial.bucket_raw_bytes.begin(), trial.bucket_raw_bytes.end());
