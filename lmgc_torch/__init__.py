@@ -4,7 +4,8 @@ import torch  # noqa: F401  loads the libraries that _C needs
 
 from lmgc_torch._C import PayloadError
 from lmgc_torch.codec import PRESETS, SERIALIZATIONS, Codec, CodecOptions
-from lmgc_torch.hook import Counters, Handle, Stats, register
+from lmgc_torch.hook import Handle, register
+from lmgc_torch.stats import Counters, Stats, StatsLog
 from lmgc_torch.version import __version__
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Handle",
     "PayloadError",
     "Stats",
+    "StatsLog",
     "__version__",
     "register",
 ]

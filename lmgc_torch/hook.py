@@ -6,7 +6,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -27,57 +27,14 @@ from lmgc_torch.groups import (
 from lmgc_torch.handshake import shake_hands
 from lmgc_torch.history import histories_state, load_histories, make_histories
 from lmgc_torch.plan import AUTO, CANDIDATES, explain
+from lmgc_torch.stats import Stats, counters_of
 from lmgc_torch.version import __version__
 
-__all__ = ["Counters", "Handle", "Stats", "register"]
+__all__ = ["Handle", "register"]
 
 Histories = Mapping[str, _C.History | None]
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-
-
-@dataclass(frozen=True)
-class Counters:
-    """What averaging some buckets took on this rank.
-
-    `plain_buckets` of the `buckets` went by a plain allreduce, whose `sent_bytes` are a ring's, and
-    its `wire_seconds` all it took. `raw_bytes` are those of the buckets, `coded_bytes` those of the
-    values that this rank encoded: the buckets', or from three ranks on the shards for its peers and
-    its own sum. `sent_bytes` are those for all peers, announcements included. Seconds are those of
-    the hook's threads, which overlap.
-    """
-
-    buckets: int = 0
-    plain_buckets: int = 0
-    raw_bytes: int = 0
-    coded_bytes: int = 0
-    payload_bytes: int = 0
-    sent_bytes: int = 0
-    encode_seconds: float = 0.0
-    wire_seconds: float = 0.0
-    decode_seconds: float = 0.0
-    observe_seconds: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        """Payload bytes / coded bytes; 1.0 before the first bucket."""
-        return self.payload_bytes / self.coded_bytes if self.coded_bytes else 1.0
-
-    def __add__(self, other: Counters) -> Counters:
-        mine, others = asdict(self), asdict(other)
-        return Counters(**{name: mine[name] + others[name] for name in mine})
-
-    def __sub__(self, other: Counters) -> Counters:
-        mine, others = asdict(self), asdict(other)
-        return Counters(**{name: mine[name] - others[name] for name in mine})
-
-
-@dataclass(frozen=True)
-class Stats:
-    """Counters since registration or the last reset: all together, and by bucket index."""
-
-    total: Counters
-    buckets: Mapping[int, Counters]
 
 
 class Handle:
@@ -93,23 +50,28 @@ class Handle:
         self._communicator = communicator
         self._hook = hook
         self._histories = histories  # by preset
-        self._before: Mapping[int, Counters] = {}
+        self._before = Stats({})
         self.preset = preset
 
     def stats(self, *, reset: bool = False) -> Stats:
         """Counters of the buckets averaged so far; `reset` starts them anew."""
-        since_registration = {
-            index: Counters(**{f.name: getattr(counters, f.name) for f in fields(Counters)})
-            for index, counters in self._communicator.stats().items()
-        }
-        buckets = {
-            index: counters - self._before.get(index, Counters())
-            for index, counters in since_registration.items()
-        }
-        buckets = {index: counters for index, counters in buckets.items() if counters.buckets}
+        now = self.stats_since_registration()
+        stats = now - self._before
         if reset:
-            self._before = since_registration
-        return Stats(total=sum(buckets.values(), Counters()), buckets=buckets)
+            self._before = now
+        return stats
+
+    def method_of(self, bucket: int) -> str:
+        """How a bucket is averaged at present: a preset's name, or "plain" for an allreduce."""
+        plan = self._hook.plan()
+        if plan is None:
+            return self.preset
+        stays_plain = bucket < len(plan["plain_buckets"]) and plan["plain_buckets"][bucket]
+        return "plain" if stays_plain else self._active() or "plain"
+
+    def stats_since_registration(self) -> Stats:
+        """Counters of all buckets, whatever was reset."""
+        return Stats(counters_of(self._communicator))
 
     def explain(self) -> str:
         """What `preset="auto"` measured and decided, for people; the same on every rank."""

@@ -1,8 +1,11 @@
-"""Scenarios of `preset="auto"` on real process groups."""
+"""Scenarios of `preset="auto"` on real process groups, and of what is told of them."""
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -59,3 +62,26 @@ def explained(rank: int) -> dict[str, Any]:
     for turn in range(10):
         ddp(torch.randn(4, 12), turn).sum().backward()
     return {"before": before, "after": handle.explain(), "state": handle.state_dict()["active"]}
+
+
+class Board(list[tuple[str, float, int]]):
+    """What a SummaryWriter would draw."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        self.append((tag, scalar_value, global_step))
+
+
+def logged(rank: int) -> dict[str, Any]:
+    """Lines and curves of three steps, while the user resets the handle's own counters."""
+    ddp = DistributedDataParallel(Wide(), bucket_cap_mb=0.01)
+    handle = lmgc_torch.register(ddp, "fast")
+    board = Board()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "log.jsonl")
+        log = lmgc_torch.StatsLog(handle, path, board)
+        for turn in range(3):
+            ddp(torch.randn(4, 12), turn).sum().backward()
+            log.write(turn)
+            seen = handle.stats(reset=True)
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {"lines": lines, "board": list(board), "sent_bytes": seen.total.sent_bytes}

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 import lmgc_torch
 from ddp_attacks import attacks, gone
 from ddp_hostile import register_hostile
-from ddp_planner import planned
+from ddp_planner import logged, planned
 from ddp_training import (
     CASES,
     WIDTH,

@@ -1,4 +1,4 @@
-"""Decisions of the planner in worlds whose costs are known."""
+"""Decisions of the planner in worlds whose costs are known; what is written of steps."""
 
 from __future__ import annotations
 
@@ -146,3 +146,18 @@ def test_ranks_plan_alike(world_size: int) -> None:
         assert report["after"] == reports[0]["after"]
         assert "plain allreduce, decided at step" in report["after"]
         assert report["state"] is None
+
+
+def test_a_log_has_each_step_by_bucket() -> None:
+    for report in launch("logged", 2):
+        assert [line["step"] for line in report["lines"]] == [0, 1, 2]
+        for line in report["lines"]:
+            buckets = line["per_bucket"]
+            assert {bucket["method"] for bucket in buckets} == {"fast"}
+            assert line["buckets"] == len(buckets) == sum(b["buckets"] for b in buckets)
+            for name in ("raw_bytes", "sent_bytes", "payload_bytes"):
+                assert line[name] == sum(bucket[name] for bucket in buckets) > 0
+            assert line["rate"] == line["payload_bytes"] / line["coded_bytes"]
+        assert report["lines"][-1]["sent_bytes"] == report["sent_bytes"]
+        curve = [value for tag, value, _ in report["board"] if tag == "lmgc_torch/sent_bytes"]
+        assert curve == [line["sent_bytes"] for line in report["lines"]]
