@@ -36,7 +36,7 @@ from ddp_training import (
 )
 from ddp_wire import by_hosts, profiled, shared
 
-__all__ = [
+__all__ = ["attacks", "by_hosts", "gone", "logged", "planned", "profiled", "shared"]  # others' files
     "attacks",
     "by_hosts",
     "gone",
