@@ -36,10 +36,11 @@ from ddp_training import (
 )
 from ddp_wire import by_hosts, profiled, shared
 
-__all__ = ["attacks", "by_hosts", "gone", "logged", "planned", "profiled", "shared"]  # others' files
+__all__ = [
     "attacks",
     "by_hosts",
     "gone",
+    "logged",
     "planned",
     "profiled",
     "shared",
