@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import time
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +14,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
+from ddp_basics import write_report
 from ddp_groups import GroupAround, put_around_groups
 from ddp_wire import Tall
 
@@ -102,7 +100,7 @@ def gone(rank: int) -> dict[str, Any]:
     attack = os.environ["ATTACK"]
     if rank == VICTIM:
         code = -signal.SIGKILL if attack.startswith("stop") else 3
-        Path(sys.argv[4], f"report{rank}").write_text(json.dumps({"exit_code": code}))
+        write_report({"exit_code": code})
     report = attacked_step(rank, attack)
     if rank == 0 and attack.startswith("stop"):
         time.sleep(3)  # the other one notices by itself
