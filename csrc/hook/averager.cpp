@@ -141,6 +141,7 @@ bool Averager::finish(Flight& flight) {
 
 /// What a broken group means.
 std::string Averager::lost(const std::string& symptom, const std::stop_token& stop) const {
+  if (stop.stop_requested()) return symptom;  // this is the rank that the others will miss
   const std::string silent = collective::silent_ranks(members(), stop);
   return "lost " + (silent.empty() ? "a peer" : silent) + " or ran out of time: " + symptom +
          "; restart from the last checkpoint";
