@@ -1,4 +1,4 @@
-"""One rank of a scenario: python ddp_worker.py SCENARIO RANK WORLD_SIZE FOLDER."""
+"""One rank of some scenarios: python ddp_worker.py ONE+ANOTHER RANK WORLD_SIZE FOLDER."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from ddp_attacks import attacks, gone
-from ddp_basics import write_report
+from ddp_attacks import attacks, gone, starved
+from ddp_basics import Report, write_report
+from ddp_differences import differences
+from ddp_endurance import endurance
 from ddp_equality import groups, training
 from ddp_faults import faults, killed, unfinished
+from ddp_gradients import gradients_after_failure
+from ddp_interrupts import interrupted
 from ddp_registration import language_model
 from ddp_wire import profiled, shared
 
@@ -20,13 +24,18 @@ SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
         attacks,
+        differences,
+        endurance,
         faults,
         gone,
+        gradients_after_failure,
         groups,
+        interrupted,
         killed,
         language_model,
         profiled,
         shared,
+        starved,
         training,
         unfinished,
     )
@@ -34,7 +43,7 @@ SCENARIOS = {
 
 
 def main() -> None:
-    scenario, rank, world_size, folder = sys.argv[1:]
+    scenarios, rank, world_size, folder = sys.argv[1:]
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo",
@@ -43,7 +52,10 @@ def main() -> None:
         world_size=int(world_size),
         timeout=timedelta(seconds=TIMEOUT_SECONDS),
     )
-    write_report(SCENARIOS[scenario](int(rank)))
+    report: Report = {}
+    for scenario in scenarios.split("+"):
+        report |= SCENARIOS[scenario](int(rank))
+    write_report(report)
 
 
 if __name__ == "__main__":
