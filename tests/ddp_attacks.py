@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
+import resource
 import signal
-import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -14,60 +14,137 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
+from ddp_basics import write_report
 from ddp_groups import GroupAround, put_around_groups
 from ddp_wire import Tall
 
 VICTIM = 2
-GOOD_STEPS = 2  # of three buckets each
+GOOD_STEPS = 2
 TIMEOUT_SECONDS = 5
+CUT_BYTES = 10
+SPARE_BYTES = 1 << 18
 
 
 class Attacking(GroupAround):
-    """Once armed, does `attack` at an exchange's announcements or payloads."""
+    """Once armed, does `attack` at an exchange's announcements or payloads, or at both."""
 
     attack = ""
     armed = False
+    skip = 0  # such messages before the attack
+
+    def __init__(self, group: dist.ProcessGroup) -> None:
+        super().__init__(group)
+        self.earlier = torch.empty(0), [0]
 
     def alltoall_base(
         self, out: torch.Tensor, tensor: torch.Tensor, outs: list[int], ins: list[int], opts: Any
     ) -> dist.Work:
         exchange = GroupAround.alive.index(self)
-        place = f"{'payload' if ins else 'announcement'} {exchange}"
+        message = "payload" if ins else "announcement"
         what, _, where = Attacking.attack.partition(" at ")
-        if Attacking.armed and where == place:
-            if what == "damage":
-                tensor = tensor.clone()
-                tensor[tensor.numel() // 4] ^= 16
-            elif what == "swap":
-                tensor = torch.cat([tensor[ins[0] :], tensor[: ins[0]]])
-            elif what == "announce":  # a payload of an exabyte for rank 1
-                tensor = tensor.clone()
-                tensor.view(self.size(), -1)[:, 4] = 1 << 60
-            elif what == "kill":
-                os._exit(3)
-            elif what == "kill after":
-                self.group.alltoall_base(out, tensor, outs, ins, opts).wait()
-                os._exit(3)
-            elif what == "stop":
-                os.kill(os.getpid(), signal.SIGSTOP)
+        if Attacking.armed and where in (f"{message} {exchange}", f"exchange {exchange}"):
+            if Attacking.skip == 0:
+                Attacking.armed = message not in where and not ins  # its payload is next
+                if what == "kill after":
+                    self.group.alltoall_base(out, tensor, outs, ins, opts).wait()
+                    strike("kill")
+                strike(what, tensor.nbytes)
+                tensor, ins = self.tampered(what, tensor, ins)
+            else:
+                Attacking.skip -= 1
+        elif ins:
+            self.earlier = tensor, ins
         return self.group.alltoall_base(out, tensor, outs, ins, opts)
 
+    def tampered(
+        self, what: str, tensor: torch.Tensor, ins: list[int]
+    ) -> tuple[torch.Tensor, list[int]]:
+        """Announcements (then there are no `ins`) or payloads, with which the peers get others."""
+        sizes = None if ins else tensor.view(self.size(), -1)[:, 3:]
+        if what == "damage":
+            tensor = tensor.clone()
+            tensor[tensor.numel() // 4] ^= 16
+        elif what == "swap":
+            tensor = torch.cat([tensor[ins[0] :], tensor[: ins[0]]])
+        elif what == "announce" and sizes is not None:  # a payload of an exabyte for rank 1
+            sizes[:, 1] = 1 << 60
+        elif what == "truncate" and sizes is not None:
+            sizes[:, 0] -= CUT_BYTES
+        elif what == "truncate":
+            tensor = torch.cat([tensor[: ins[0] - CUT_BYTES], tensor[ins[0] :]])
+            ins = [ins[0] - CUT_BYTES, *ins[1:]]
+        elif what == "replay" and sizes is not None:
+            sizes[:] = torch.tensor(self.earlier[1])
+        elif what == "replay":
+            tensor, ins = self.earlier
+        return tensor, ins
 
-def attacked_step(rank: int, attack: str) -> dict[str, Any]:
+
+def strike(what: str, freed_soon_bytes: int = 0) -> None:
+    """Does to this process what is not in a message."""
+    if what == "kill":
+        os._exit(3)
+    elif what == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif what == "interrupt":
+        os.kill(os.getpid(), signal.SIGINT)
+    elif what == "starve":
+        data_pages = int(Path("/proc/self/statm").read_text().split()[5])
+        limit_memory(data_pages * resource.getpagesize() - freed_soon_bytes + SPARE_BYTES)
+
+
+def strike_once(attack: str) -> None:
+    if Attacking.armed:
+        Attacking.armed = False
+        strike(attack.split()[0])
+
+
+def limit_memory(limit_bytes: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, hard))
+
+
+class Large(nn.Module):
+    """One parameter: the hook takes more memory for it than backward frees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(1000, 1200, bias=False)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self.layers[0].weight
+        return torch.einsum("ij,ij", weight, weight.detach()) * x.mean()
+
+
+class Twins(nn.Module):
+    """Buckets of the same layout, without history."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ParameterList(torch.randn(27_000) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return sum(torch.einsum("i,i", p.sin(), p) for p in self.layers) * x.mean()
+
+
+def attacked_step(rank: int, attack: str, net: Callable[[], nn.Module] = Tall) -> dict[str, Any]:
     """Errors of the attacked step and the next, and how long the first took."""
     Attacking.attack, Attacking.armed = attack, False
     GroupAround.alive.clear()
     torch.manual_seed(0)
-    ddp = DistributedDataParallel(Tall(), bucket_cap_mb=0.1, gradient_as_bucket_view=True)
+    ddp = DistributedDataParallel(net(), bucket_cap_mb=0.1, gradient_as_bucket_view=True)
     lmgc_torch.register(ddp, timeout=timedelta(seconds=TIMEOUT_SECONDS))
     errors = []
     start = 0.0
     for turn in range(GOOD_STEPS + 2):
         if turn == GOOD_STEPS:
             Attacking.armed = rank == VICTIM
+            if attack.endswith(" at backward"):
+                ddp.module.layers[0].weight.register_hook(lambda _: strike_once(attack))
             start = time.monotonic()
         try:
             ddp(torch.randn(40, 60)).backward()
@@ -77,21 +154,40 @@ def attacked_step(rank: int, attack: str) -> dict[str, Any]:
             errors.append("")
         if turn == GOOD_STEPS:
             seconds = time.monotonic() - start
+            limit_memory(resource.RLIM_INFINITY)
     return {"errors": errors, "seconds": seconds}
 
 
 def attacks(rank: int) -> dict[str, Any]:
     put_around_groups(Attacking)
     return {
-        attack: attacked_step(rank, attack)
-        for attack in (
-            "damage at payload 0",
-            "damage at payload 1",
-            "swap at payload 0",
-            "announce at announcement 0",
-            "announce at announcement 1",
+        attack: attacked_step(rank, attack, net)
+        for attack, net in (
+            ("damage at payload 0", Tall),
+            ("damage at payload 1", Tall),
+            ("swap at payload 0", Tall),
+            ("announce at announcement 0", Tall),
+            ("announce at announcement 1", Tall),
+            ("truncate at exchange 0", Tall),
+            ("truncate at exchange 1", Tall),
+            ("replay at exchange 0", Twins),
+            ("replay at exchange 1", Twins),
         )
     }
+
+
+STARVING = {
+    "starve at backward": [0, 1, 2],  # to encode: ranks that hear it in the same step
+    "starve at announcement 0": [0, 1, 2],  # to sum, after the exchange had its memory
+    "starve at payload 0": [0, 1, 2],
+    "starve at payload 1": [2],  # for the average
+}
+
+
+def starved(rank: int) -> dict[str, Any]:
+    """The victim can take no more memory for a while."""
+    put_around_groups(Attacking)
+    return {attack: attacked_step(rank, attack, Large) for attack in STARVING}
 
 
 def gone(rank: int) -> dict[str, Any]:
@@ -101,8 +197,8 @@ def gone(rank: int) -> dict[str, Any]:
     dist.all_gather_object(pids, os.getpid())
     attack = os.environ["ATTACK"]
     if rank == VICTIM:
-        code = -signal.SIGKILL if attack.startswith("stop") else 3
-        Path(sys.argv[4], f"report{rank}").write_text(json.dumps({"exit_code": code}))
+        kinds = {"stop": -signal.SIGKILL, "interrupt": -signal.SIGINT}
+        write_report({"exit_code": kinds.get(attack.partition(" ")[0], 3)})
     report = attacked_step(rank, attack)
     if rank == 0 and attack.startswith("stop"):
         time.sleep(3)  # the other one notices by itself

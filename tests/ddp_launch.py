@@ -1,4 +1,4 @@
-"""Starts real ranks of a scenario in `ddp_worker` and collects what they report."""
+"""Starts real ranks of scenarios in `ddp_worker` and collects what they report."""
 
 import json
 import os
@@ -12,8 +12,9 @@ from typing import Any
 WORKER = Path(__file__).with_name("ddp_worker.py")
 
 
-def launch(scenario: str, world_size: int, limit_seconds: float = 90) -> list[dict[str, Any]]:
-    """What each rank reported. Fails when a rank hangs, or ends with another code than it should.
+def launch(scenarios: str, world_size: int, limit_seconds: float = 90) -> list[dict[str, Any]]:
+    """What each rank reported of "one+another". Fails when a rank hangs, or ends with another code
+    than it should.
 
     A rank's report says by `exit_code` how it is going to end, 0 if it does not say.
     """
@@ -26,7 +27,7 @@ def launch(scenario: str, world_size: int, limit_seconds: float = 90) -> list[di
         outputs = [open(f"{folder}/output{rank}", "w+") for rank in range(world_size)]  # noqa: SIM115
         ranks = [
             subprocess.Popen(
-                [sys.executable, WORKER, scenario, str(rank), str(world_size), folder],
+                [sys.executable, WORKER, scenarios, str(rank), str(world_size), folder],
                 env=environment,
                 stdout=outputs[rank],
                 stderr=subprocess.STDOUT,
@@ -49,11 +50,11 @@ def launch(scenario: str, world_size: int, limit_seconds: float = 90) -> list[di
             output.seek(0)
             said += f"--- rank {rank}: exit code {ranks[rank].returncode}\n{output.read()}\n"
             output.close()
-        assert hung is None, f"{scenario}: still running after {limit_seconds} s\n{said}"
+        assert hung is None, f"{scenarios}: still running after {limit_seconds} s\n{said}"
         reports = []
         for rank in range(world_size):
             path = Path(folder, f"report{rank}")
-            assert path.exists(), f"{scenario}: rank {rank} did not report\n{said}"
+            assert path.exists(), f"{scenarios}: rank {rank} did not report\n{said}"
             reports.append(json.loads(path.read_text()))
         codes = [report.get("exit_code", 0) for report in reports]
         assert [process.returncode for process in ranks] == codes, said

@@ -1,10 +1,10 @@
-"""Three ranks, of which one sends nonsense or goes away: errors with its name, and no hang."""
+"""Three ranks, of which one sends nonsense, fails or goes away: errors with its name, no hang."""
 
 from typing import Any
 
 import pytest
 
-from ddp_attacks import GOOD_STEPS, TIMEOUT_SECONDS
+from ddp_attacks import GOOD_STEPS, STARVING, TIMEOUT_SECONDS
 from ddp_launch import launch
 
 Reports = list[dict[str, Any]]
@@ -12,7 +12,7 @@ Reports = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def attacked() -> Reports:
-    return launch("attacks", 3, limit_seconds=120)
+    return launch("attacks+differences+gradients_after_failure", 3, limit_seconds=120)
 
 
 def errors_of(report: dict[str, Any]) -> list[str]:
@@ -29,6 +29,10 @@ def errors_of(report: dict[str, Any]) -> list[str]:
         ("swap at payload 0", [0, 1, 2], "cannot decode the payload of rank 2"),
         ("announce at announcement 0", [0, 1], "rank 2 announces a payload of 1152921504606846976"),
         ("announce at announcement 1", [0, 1], "rank 2 announces a payload of 1152921504606846976"),
+        ("truncate at exchange 0", [0, 1, 2], "payload of rank 2: lmgc payload (truncated)"),
+        ("truncate at exchange 1", [0], "payload of rank 2: lmgc payload (truncated)"),
+        ("replay at exchange 0", [0, 1, 2], "cannot decode the payload of rank 2"),
+        ("replay at exchange 1", [0, 1], "cannot decode the payload of rank 2"),
     ],
 )
 def test_nonsense_raises_with_the_name_of_who_sent_it(
@@ -42,7 +46,56 @@ def test_nonsense_raises_with_the_name_of_who_sent_it(
 
 def test_all_ranks_hear_of_a_sum_that_one_cannot_decode(attacked: Reports) -> None:
     for report in attacked:
-        assert "cannot decode the payload of rank 2" in errors_of(report["damage at payload 1"])[1]
+        for attack in ("damage at payload 1", "truncate at exchange 1", "replay at exchange 1"):
+            assert "cannot decode the payload of rank 2" in errors_of(report[attack])[1]
+
+
+@pytest.mark.parametrize(
+    ("difference", "reasons"),
+    [
+        ("sparse gradient", ["rank 2 failed: its gradient is sparse"]),
+        ("bucket layout", ["ranks are at different buckets", "rank 2 has bucket 0 with"]),
+        ("history", ["cannot decode the payload of rank ", "(history)", "rank 2"]),
+    ],
+)
+def test_a_rank_unlike_the_others_is_named_on_all(
+    attacked: Reports, difference: str, reasons: list[str]
+) -> None:
+    for rank, report in enumerate(attacked):
+        for error in report[difference]:
+            assert f"lmgc_torch hook on rank {rank}, bucket 0: " in error
+            assert all(reason in error for reason in reasons), error
+
+
+@pytest.mark.parametrize("views", [False, True])
+@pytest.mark.parametrize("attack", ["damage at payload 0", "damage at payload 1"])
+def test_gradients_after_a_failure_are_whole(attacked: Reports, attack: str, views: bool) -> None:
+    """Each is the average or what the rank itself computed, and the latter only if it raised."""
+    for rank, report in enumerate(attacked):
+        outcome = report[f"gradients after {attack}, views: {views}"]
+        assert set(outcome["found"]) <= {"average", "own"}
+        assert "average" in outcome["found"]
+        assert ("own" in outcome["found"]) == (outcome["error"] != "no error")
+        if rank == 0:
+            assert "hook on rank 0, bucket 1: " in outcome["error"]
+
+
+@pytest.fixture(scope="module")
+def starved() -> Reports:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")  # what is freed goes back at once
+        return launch("starved", 3)
+
+
+@pytest.mark.parametrize(("attack", "ranks"), STARVING.items())
+def test_all_ranks_hear_who_lacks_memory(starved: Reports, attack: str, ranks: list[int]) -> None:
+    for rank, report in enumerate(starved):
+        attacked_step, next_step = errors_of(report[attack])
+        for error in (attacked_step, next_step) if rank in ranks else (next_step,):
+            assert f"lmgc_torch hook on rank {rank}, bucket 0: " in error
+            assert "can't allocate memory" in error or "out of memory" in error
+        assert "rank 2 failed: " in next_step
+        assert report[attack]["seconds"] < TIMEOUT_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -54,6 +107,8 @@ def test_all_ranks_hear_of_a_sum_that_one_cannot_decode(attacked: Reports) -> No
         "kill after at payload 1",
         "stop at payload 0",
         "stop at announcement 1",
+        "interrupt at backward",  # the rank ends with KeyboardInterrupt
+        "interrupt at payload 1",  # while backward waits
     ],
 )
 def test_a_rank_that_is_gone_is_named(attack: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +119,7 @@ def test_a_rank_that_is_gone_is_named(attack: str, monkeypatch: pytest.MonkeyPat
             assert "lost rank 2 or ran out of time" in error
         assert errors_of(report)[-1]
         assert report["seconds"] < TIMEOUT_SECONDS + 3
+
+
+def test_interrupted_at_a_terminal_all_ranks_end() -> None:
+    launch("interrupted", 3, limit_seconds=60)

@@ -73,23 +73,38 @@ std::string printable(std::string_view text) {
   throw AgreedError(message);
 }
 
+/// Memory for the payloads of an exchange, taken before the announcement: a rank that has none can
+/// still tell it.
+struct Buffers {
+  at::Tensor input;   ///< the payloads for the peers
+  at::Tensor output;  ///< what the peers may send at most; pages that they do not fill cost nothing
+};
+
+Buffers make_buffers(const Members& members, const Payloads& outgoing, const Limit& limit) {
+  const auto own = static_cast<std::size_t>(members.rank());
+  Payloads peers;
+  std::int64_t most_bytes = 0;
+  for (std::size_t rank = 0; rank < outgoing.size(); ++rank) {
+    if (rank == own) continue;
+    peers.push_back(outgoing[rank]);
+    most_bytes += limit(rank, own);
+  }
+  return {peers.size() == 1 ? peers.front() : at::cat(peers), at::empty({most_bytes}, at::kByte)};
+}
+
 /// alltoall with split sizes: neither padding nor a copy to oneself. For one peer its payload
 /// itself is the input.
-Payloads swap(const Members& members, const Payloads& outgoing,
+Payloads swap(const Members& members, Buffers& buffers, const Payloads& outgoing,
               const std::vector<std::int64_t>& sizes, const std::stop_token& stop) {
   const auto own = static_cast<std::size_t>(members.rank());
   std::vector<std::int64_t> input_splits(outgoing.size());
   std::vector<std::int64_t> output_splits = sizes;
-  Payloads peers;
   for (std::size_t rank = 0; rank < outgoing.size(); ++rank) {
-    if (rank == own) continue;
-    input_splits[rank] = outgoing[rank].numel();
-    peers.push_back(outgoing[rank]);
+    if (rank != own) input_splits[rank] = outgoing[rank].numel();
   }
-  at::Tensor input = peers.size() == 1 ? peers.front() : at::cat(peers);
   at::Tensor output =
-      at::empty({std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0})}, at::kByte);
-  wait(members.group->alltoall_base(output, input, output_splits, input_splits), stop);
+      buffers.output.narrow(0, 0, std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}));
+  wait(members.group->alltoall_base(output, buffers.input, output_splits, input_splits), stop);
 
   Payloads incoming(outgoing.size());
   std::int64_t at_byte = 0;
@@ -102,8 +117,16 @@ Payloads swap(const Members& members, const Payloads& outgoing,
 
 }  // namespace
 
-Exchanged exchange(const Members& members, const Contribution& contribution, const Limit& limit,
+Exchanged exchange(const Members& members, Contribution contribution, const Limit& limit,
                    const std::stop_token& stop) {
+  Buffers buffers;
+  if (const auto* payloads = std::get_if<Payloads>(&contribution.content)) {
+    try {
+      buffers = make_buffers(members, *payloads, limit);
+    } catch (const std::exception&) {
+      contribution.content = "not enough memory to exchange payloads";
+    }
+  }
   const std::vector<Announcement> announcements = announce(members, contribution, stop);
   if (std::ranges::any_of(announcements, [](const Announcement& announcement) {
         return announcement.status == Status::kFailed;
@@ -121,7 +144,7 @@ Exchanged exchange(const Members& members, const Contribution& contribution, con
   exchanged.sent_bytes +=
       static_cast<std::int64_t>(announcements[own].words().size() * sizeof(std::int64_t)) *
       (members.world_size() - 1);
-  exchanged.payloads = swap(members, outgoing, exchanged.sizes, stop);
+  exchanged.payloads = swap(members, buffers, outgoing, exchanged.sizes, stop);
   return exchanged;
 }
 

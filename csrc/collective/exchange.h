@@ -28,9 +28,9 @@ struct Exchanged {
 };
 
 /// Every rank's payload for this rank. Announcements travel first, then payloads without padding.
-/// When a rank contributes a reason, all ranks throw AgreedError with that rank's name and reason.
-/// Any other exception means that the group is no longer usable.
-[[nodiscard]] Exchanged exchange(const Members& members, const Contribution& contribution,
+/// When a rank contributes a reason or lacks memory for payloads, all ranks throw AgreedError with
+/// that rank's name and reason. Any other exception means that the group is no longer usable.
+[[nodiscard]] Exchanged exchange(const Members& members, Contribution contribution,
                                  const Limit& limit, const std::stop_token& stop);
 
 }  // namespace lmgc::collective

@@ -49,14 +49,19 @@ void call(c10d::Store& store, std::size_t own, Roll& roll) {
 std::string silent_ranks(const Roster& roster, const std::stop_token& stop) {
   const auto roll = std::make_shared<Roll>();
   roll->signed_in.resize(roster.global_ranks.size());
-  // A store whose process hangs never answers, and its calls cannot be ended.
-  std::thread([store = roster.store, roll, own = roster.own] {
+  const auto sign = [store = roster.store, roll, own = roster.own] {
     try {
       call(*store, own, *roll);
     } catch (const std::exception&) {
       // Gone with its process.
     }
-  }).detach();
+  };
+  try {
+    // A store whose process hangs never answers, and its calls cannot be ended.
+    std::thread(sign).detach();
+  } catch (const std::exception&) {
+    return {};  // no memory for a thread
+  }
   std::unique_lock lock(roll->mutex);
   roll->changed.wait_for(lock, stop, kPatience, [&] {
     return std::ranges::find(roll->signed_in, false) == roll->signed_in.end();

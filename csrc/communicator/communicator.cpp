@@ -151,6 +151,7 @@ void Communicator::finish(Flight& flight) {
 }
 
 std::string Communicator::lost(const std::string& symptom, const std::stop_token& stop) const {
+  if (stop.stop_requested()) return symptom;  // this is the rank that the others will miss
   const std::string silent = collective::silent_ranks(roster_, stop);
   return "lost " + (silent.empty() ? "a peer" : silent) + " or ran out of time: " + symptom +
          "; restart from the last checkpoint";

@@ -1,0 +1,109 @@
+"""Scenarios of training that goes well: same as plain DDP, and same on every rank."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+
+import lmgc_torch
+from ddp_basics import Report, error_of, step, wrapped
+from ddp_registration import registration_errors
+from ddp_training import CASES, Case, Mixed, Special, Wide, bits, data, same, train
+
+
+def training(rank: int) -> Report:
+    """Every case, without and with the hook."""
+    report: Report = {}
+    for name, case in CASES.items():
+        expected, _ = train(case, None, hooked=False)
+        trained, stats = train(case, None, hooked=True)
+        assert stats is not None
+        report[name] = {
+            "same": same(expected, trained),
+            "buckets": len(stats.buckets),
+            "averaged": stats.total.buckets,
+            "raw_bytes": stats.total.raw_bytes,
+            "payload_bytes": stats.total.payload_bytes,
+            "sent_bytes": stats.total.sent_bytes,
+        }
+    return report
+
+
+def groups(rank: int) -> Report:
+    """Two groups of two at once, then three ranks; rank 0 has a group more than the others."""
+    halves = [dist.new_group([0, 1]), dist.new_group([2, 3])]
+    dist.new_group([0])
+    three = dist.new_group([0, 1, 2])
+    report: Report = {}
+    expected, _ = train(Case(), halves[rank // 2], hooked=False)
+    trained, _ = train(Case(), halves[rank // 2], hooked=True)
+    report["halves"] = same(expected, trained)
+    if rank < 3:
+        report["rank_order"] = in_rank_order(rank, three)
+        report["identical"] = identical(Case(net=Mixed), three)
+        report["identical_with_history"] = identical(Case(net=Wide), three, steps=100)
+        report["checkpoint"] = goes_on_from_a_checkpoint(rank, three)
+    report["denormals"] = averages_agree_when_one_rank_flushes_denormals(rank)
+    report["errors"] = registration_errors(rank)
+    return report
+
+
+def identical(case: Case, group: dist.ProcessGroup, **options: int) -> bool:
+    trained, _ = train(case, group, hooked=True, **options)
+    numbers = torch.cat([tensor.flatten() for tensor in trained if tensor is not None])
+    everywhere = [torch.empty_like(numbers) for _ in range(group.size())]
+    dist.all_gather(everywhere, numbers, group=group)
+    return all(torch.equal(numbers, other) for other in everywhere)
+
+
+def goes_on_from_a_checkpoint(rank: int, group: dist.ProcessGroup) -> Report:
+    """Payload bytes of a step after a checkpoint with and without its history; what a rank that
+    alone forgot its history raises on all."""
+    torch.manual_seed(0)
+    ddp = wrapped(Wide(), process_group=group)
+    handle = lmgc_torch.register(ddp)
+    report: Report = {}
+    for turn in range(5):
+        step(ddp, data(rank, turn), turn)
+    state = handle.state_dict()
+    sizes = {}
+    for name, history in (("with", state), ("without", None)):
+        resumed = wrapped(Wide(), process_group=group)
+        resumed.module.load_state_dict(ddp.module.state_dict())
+        handle = lmgc_torch.register(resumed)
+        if history is not None:
+            handle.load_state_dict(history)
+        step(resumed, data(rank, 9), 9)
+        sizes[name] = handle.stats().total.payload_bytes
+    report["sizes"] = sizes
+    if rank == 1:
+        handle.load_state_dict(state)
+    report["error"] = error_of(lambda: step(resumed, data(rank, 10), 10))
+    return report
+
+
+def averages_agree_when_one_rank_flushes_denormals(rank: int) -> bool:
+    torch.set_flush_denormal(rank == 0)
+    ddp = wrapped(Special())
+    lmgc_torch.register(ddp)
+    step(ddp, data(rank, 0), 0)
+    torch.set_flush_denormal(False)
+    own = bits(ddp.module.weight.grad)
+    everywhere = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(everywhere, own)
+    return all(torch.equal(own, other) for other in everywhere)
+
+
+def in_rank_order(rank: int, group: dist.ProcessGroup) -> bool:
+    torch.manual_seed(1)
+    ddp = wrapped(process_group=group)
+    lmgc_torch.register(ddp)
+    with ddp.no_sync():
+        step(ddp)
+    own = ddp.module.weight.grad.clone()
+    everyone = [torch.empty_like(own) for _ in range(3)]
+    dist.all_gather(everyone, own, group=group)
+    ddp.zero_grad()
+    step(ddp)
+    expected = (everyone[0] / 3 + everyone[1] / 3) + everyone[2] / 3
+    return torch.equal(bits(expected), bits(ddp.module.weight.grad))
