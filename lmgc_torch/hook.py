@@ -117,7 +117,7 @@ class Handle:
 
 def register(
     ddp: DistributedDataParallel,
-    preset: str = "fast",
+    preset: str = AUTO,
     *,
     hosts: DeviceMesh | Sequence[Sequence[int]] | None = None,
     timeout: timedelta | None = None,

@@ -137,7 +137,7 @@ def attacked_step(rank: int, attack: str, net: Callable[[], nn.Module] = Tall) -
     GroupAround.alive.clear()
     torch.manual_seed(0)
     ddp = DistributedDataParallel(net(), bucket_cap_mb=0.1, gradient_as_bucket_view=True)
-    lmgc_torch.register(ddp, timeout=timedelta(seconds=TIMEOUT_SECONDS))
+    lmgc_torch.register(ddp, "fast", timeout=timedelta(seconds=TIMEOUT_SECONDS))
     errors = []
     start = 0.0
     for turn in range(GOOD_STEPS + 2):

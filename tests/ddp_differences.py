@@ -19,17 +19,17 @@ def differences(rank: int) -> Report:
     report: Report = {}
 
     ddp = wrapped(Embedded(sparse=rank == VICTIM))
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     report["sparse gradient"] = [error_of(lambda: step(ddp, torch.arange(10))) for _ in range(2)]
 
     cap = 0.0005 if rank == VICTIM else 25
     ddp = wrapped(Branches(), bucket_cap_mb=cap, find_unused_parameters=True)
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     inputs = torch.randn(16, WIDTH)
     report["bucket layout"] = [error_of(lambda: step(ddp, inputs, 0))]
 
     ddp = wrapped(Tall())
-    handle = lmgc_torch.register(ddp)
+    handle = lmgc_torch.register(ddp, "fast")
     inputs = torch.randn(40, 60)
     step(ddp, inputs)
     for history in handle._histories.values():

@@ -41,7 +41,7 @@ def endurance(rank: int) -> Report:
             bucket_cap_mb=together.choice([0.001, 0.01, 0.03, 25]),
             gradient_as_bucket_view=together.random() < 0.5,
         )
-        handle = lmgc_torch.register(ddp)
+        handle = lmgc_torch.register(ddp, "fast")
         optimizer = torch.optim.SGD(ddp.parameters(), lr=0.05, momentum=0.9)
         for turn in range(STEPS_EACH):
             if together.random() < 0.2:

@@ -61,7 +61,7 @@ def goes_on_from_a_checkpoint(rank: int, group: dist.ProcessGroup) -> Report:
     alone forgot its history raises on all."""
     torch.manual_seed(0)
     ddp = wrapped(Wide(), process_group=group)
-    handle = lmgc_torch.register(ddp)
+    handle = lmgc_torch.register(ddp, "fast")
     report: Report = {}
     for turn in range(5):
         step(ddp, data(rank, turn), turn)
@@ -85,7 +85,7 @@ def goes_on_from_a_checkpoint(rank: int, group: dist.ProcessGroup) -> Report:
 def averages_agree_when_one_rank_flushes_denormals(rank: int) -> bool:
     torch.set_flush_denormal(rank == 0)
     ddp = wrapped(Special())
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     step(ddp, data(rank, 0), 0)
     torch.set_flush_denormal(False)
     own = bits(ddp.module.weight.grad)
@@ -97,7 +97,7 @@ def averages_agree_when_one_rank_flushes_denormals(rank: int) -> bool:
 def in_rank_order(rank: int, group: dist.ProcessGroup) -> bool:
     torch.manual_seed(1)
     ddp = wrapped(process_group=group)
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     with ddp.no_sync():
         step(ddp)
     own = ddp.module.weight.grad.clone()

@@ -23,13 +23,13 @@ def faults(rank: int) -> Report:
     report: Report = {}
     words = torch.arange(10)
     ddp = wrapped(Embedded(sparse=rank == 1))
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     report["sparse"] = error_of(lambda: step(ddp, words))
     report["sparse_again"] = error_of(lambda: step(ddp, words))
 
     cap = 0.0005 if rank == 1 else 25
     ddp = wrapped(Branches(), bucket_cap_mb=cap, find_unused_parameters=True)
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     report["layout"] = error_of(lambda: step(ddp, data(rank, 0), 0))
 
     for attack in ("huge", "negative", "damaged", "truncated"):
@@ -37,11 +37,11 @@ def faults(rank: int) -> Report:
         if rank == 1:
             register_hostile(ddp, attack)
         else:
-            lmgc_torch.register(ddp)
+            lmgc_torch.register(ddp, "fast")
         report[attack] = error_of(lambda ddp=ddp: step(ddp))
 
     ddp = wrapped()
-    lmgc_torch.register(ddp, timeout=timedelta(seconds=2))
+    lmgc_torch.register(ddp, "fast", timeout=timedelta(seconds=2))
     if rank == 0:
         report["silent"] = error_of(lambda: step(ddp))
     dist.barrier()
@@ -51,7 +51,7 @@ def faults(rank: int) -> Report:
     report["after"] = same(expected, trained)
 
     ddp = wrapped()
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     step(ddp)
     if rank == 1:
         dist.destroy_process_group()
@@ -89,7 +89,7 @@ class Dying(nn.Module):
 
 def killed(rank: int) -> Report:
     ddp = wrapped(Dying(), bucket_cap_mb=0.001)
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     start = time.monotonic()
     message = error_of(lambda: step(ddp))
     later = error_of(lambda: step(ddp))
@@ -99,7 +99,7 @@ def killed(rank: int) -> Report:
 def unfinished(rank: int) -> Report:
     """Rank 0 ends while its bucket waits for rank 1, which ends only after it."""
     ddp = wrapped()
-    lmgc_torch.register(ddp, timeout=timedelta(minutes=5))
+    lmgc_torch.register(ddp, "fast", timeout=timedelta(minutes=5))
     others = [0, 0]
     dist.all_gather_object(others, os.getpid())
     if rank == 0:

@@ -30,7 +30,7 @@ def after_attack(rank: int, attack: str, views: bool) -> Report:
     GroupAround.alive.clear()
     torch.manual_seed(0)
     ddp = DistributedDataParallel(Tall(), bucket_cap_mb=0.03, gradient_as_bucket_view=views)
-    handle = lmgc_torch.register(ddp, timeout=timedelta(seconds=TIMEOUT_SECONDS))
+    handle = lmgc_torch.register(ddp, "fast", timeout=timedelta(seconds=TIMEOUT_SECONDS))
     inputs = torch.randn(40, 60, generator=torch.Generator().manual_seed(rank))
     for _ in range(2):  # buckets are what they stay
         ddp(inputs).backward()

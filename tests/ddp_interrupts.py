@@ -20,7 +20,7 @@ def interrupted(rank: int) -> Report:
     dist.all_gather_object(pids, os.getpid())
     write_report({"exit_code": -signal.SIGINT})
     ddp = wrapped(Wide(), bucket_cap_mb=0.001)
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     if rank == 0:
         threading.Timer(1, lambda: [os.kill(pid, signal.SIGINT) for pid in pids]).start()
     end = time.monotonic() + 60

@@ -115,7 +115,7 @@ def in_order(terms: list[torch.Tensor]) -> torch.Tensor:
 def profiled(rank: int) -> dict[str, Any]:
     """What torch.profiler sees of a step, which runs on threads of the hook."""
     ddp = DistributedDataParallel(Tall(), bucket_cap_mb=0.15)
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     ddp(torch.randn(40, 60)).backward()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         ddp(torch.randn(40, 60)).backward()

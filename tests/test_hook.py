@@ -161,7 +161,7 @@ def lone_group(tmp_path: Path) -> Iterator[None]:
 def test_one_rank_warns_and_passes_gradients_on() -> None:
     ddp = DistributedDataParallel(nn.Linear(4, 2))
     with pytest.warns(UserWarning, match="one rank"):
-        handle = lmgc_torch.register(ddp)
+        handle = lmgc_torch.register(ddp, "fast")
     ddp(torch.ones(3, 4)).sum().backward()
     assert torch.equal(ddp.module.weight.grad, torch.full((2, 4), 3.0))
     assert handle.stats().total.buckets == 0
@@ -171,13 +171,13 @@ def test_one_rank_warns_and_passes_gradients_on() -> None:
 @pytest.mark.filterwarnings("ignore:lmgc_torch.register")
 def test_only_one_hook_fits_a_module() -> None:
     ddp = DistributedDataParallel(nn.Linear(4, 2))
-    lmgc_torch.register(ddp)
+    lmgc_torch.register(ddp, "fast")
     with pytest.raises(RuntimeError, match=r"hook already \(lmgc_torch\[fast\]\)"):
-        lmgc_torch.register(ddp)
+        lmgc_torch.register(ddp, "fast")
     ddp = DistributedDataParallel(nn.Linear(4, 2))
     ddp.register_comm_hook(None, lambda state, bucket: torch.futures.Future())
     with pytest.raises(RuntimeError, match="hook already .* fresh DistributedDataParallel"):
-        lmgc_torch.register(ddp)
+        lmgc_torch.register(ddp, "fast")
 
 
 @pytest.mark.usefixtures("lone_group")
@@ -185,7 +185,7 @@ def test_only_one_hook_fits_a_module() -> None:
 def test_unsupported_dtypes_name_the_parameter() -> None:
     ddp = DistributedDataParallel(nn.Linear(4, 2, dtype=torch.complex64))
     with pytest.raises(TypeError, match="parameter weight has dtype torch.complex64"):
-        lmgc_torch.register(ddp)
+        lmgc_torch.register(ddp, "fast")
 
 
 @pytest.mark.usefixtures("lone_group")
@@ -195,4 +195,4 @@ def test_modules_and_groups_that_cannot_be_hooked() -> None:
     ddp = DistributedDataParallel(nn.Linear(4, 2))
     dist.destroy_process_group()
     with pytest.raises(RuntimeError, match="process group was destroyed"):
-        lmgc_torch.register(ddp)
+        lmgc_torch.register(ddp, "fast")
