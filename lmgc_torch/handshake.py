@@ -1,4 +1,4 @@
-"""Ranks compare what must be equal before they register a hook."""
+"""Ranks compare what must be equal before they go on."""
 
 from __future__ import annotations
 
@@ -23,8 +23,13 @@ def shake_hands(
     ranks: Sequence[int],
     facts: Mapping[str, str],
     problem: Exception | None,
+    caller: str,
+    remedy: str,
 ) -> str:
-    """Raises on every rank if one has a problem or other facts. Returns a token they all share."""
+    """Raises on every rank if one has a problem or other facts. Returns a token they all share.
+
+    `caller`: who raises; `remedy`: what to do about facts that differ.
+    """
     mine = (uuid.uuid4().hex, None if problem is None else str(problem), dict(facts))
     answers: list[tuple[str, str | None, dict[str, str]]] = [mine] * len(ranks)
     dist.all_gather_object(answers, mine, group=group)
@@ -33,16 +38,13 @@ def shake_hands(
     if problems:
         kinds = (TypeError, ValueError, FileNotFoundError)
         kind = next((kind for kind in kinds if isinstance(problem, kind)), RuntimeError)
-        raise kind(f"lmgc_torch.register: {_told(problems)}") from problem
+        raise kind(f"{caller}: {_told(problems)}") from problem
     differences = _differences({rank: hand.facts for rank, hand in hands.items()})
     if differences:
         told = "; ".join(differences[:_MAX_DIFFERENCES])
         left = len(differences) - _MAX_DIFFERENCES
         more = f"; and {left} more" if left > 0 else ""
-        raise RuntimeError(
-            f"lmgc_torch.register: ranks differ in {told}{more}. Start every rank with the same "
-            "installation, arguments and network"
-        )
+        raise RuntimeError(f"{caller}: ranks differ in {told}{more}. {remedy}")
     return hands[ranks[0]].token
 
 

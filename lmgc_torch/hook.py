@@ -18,11 +18,14 @@ from torch.nn.parallel import DistributedDataParallel
 from lmgc_torch import _C
 from lmgc_torch.codec import Codec
 from lmgc_torch.handshake import shake_hands
-from lmgc_torch.history import histories_state, load_histories, make_histories
+from lmgc_torch.history import make_histories
+from lmgc_torch.state import SharedState
 from lmgc_torch.version import __version__
 
 __all__ = ["Counters", "Handle", "Stats", "register"]
 
+_CALLER = "lmgc_torch.register"
+_REMEDY = "Start every rank with the same installation, arguments and network"
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -65,11 +68,9 @@ class Stats:
 class Handle:
     """A registered hook. It lives as long as its DDP module, whether or not this handle is kept."""
 
-    def __init__(
-        self, hook: _C.Hook, codec: Codec, histories: Mapping[str, _C.History | None]
-    ) -> None:
+    def __init__(self, hook: _C.Hook, codec: Codec, state: SharedState) -> None:
         self._hook = hook
-        self._histories = histories
+        self._state = state
         self.codec = codec
 
     def stats(self, *, reset: bool = False) -> Stats:
@@ -81,28 +82,25 @@ class Handle:
         return Stats(total=sum(buckets.values(), Counters()), buckets=buckets)
 
     def state_dict(self) -> dict[str, Any]:
-        """What all ranks learned from past steps, for a checkpoint: equal on every rank."""
-        states = histories_state(list(self._histories.values()))
-        return {
-            "preset": self.codec.options.preset,
-            "histories": dict(zip(self._histories, states, strict=True)),
-        }
+        """What all ranks learned from past steps, for a checkpoint: equal on every rank.
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on with a checkpoint's history; call it on every rank, between two steps.
-
-        Raises:
-            ValueError: it is another preset's or other parameters', or damaged. The history is
-                unchanged then.
+        For torch.save, and for torch.distributed.checkpoint, which also takes the handle itself.
+        Call it between two steps.
         """
-        preset = self.codec.options.preset
-        saved: Mapping[str, torch.Tensor | None] = state["histories"]
-        if state["preset"] != preset or list(saved) != list(self._histories):
-            raise ValueError(
-                f"history of preset {state['preset']!r} and {len(saved)} parameters; this hook is "
-                f"{preset}, with {len(self._histories)} parameters"
-            )
-        load_histories(list(self._histories.values()), list(saved.values()))
+        return self._state.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """Goes on with a checkpoint's history, whatever its world size was.
+
+        Call it on every rank of DDP's process group, between two steps. Ranks with None get the
+        state of the lowest rank that has one; if all have None, nothing happens.
+
+        Raises on every rank, with all histories unchanged, when ranks have different states or one
+        has another preset's, other parameters' or a damaged one:
+            ValueError: on the ranks that were given such a state.
+            RuntimeError: on the others, and when states differ.
+        """
+        self._state.load_state_dict(state)
 
 
 def register(
@@ -140,7 +138,7 @@ def register(
         facts = _facts(ddp, codec)
     except Exception as error:
         problem = error
-    token = shake_hands(group, ranks, facts, problem)
+    token = shake_hands(group, ranks, facts, problem, _CALLER, _REMEDY)
     assert codec is not None
     exchanges = min(len(ranks) - 1, 2)
     own_groups = [_own_group(group, f"{token}/{i}", timeout) for i in range(exchanges)]
@@ -160,7 +158,7 @@ def register(
     weakref.finalize(ddp, hook.close)
     if ddp.logger is not None:
         ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
-    return Handle(hook, codec, histories)
+    return Handle(hook, codec, SharedState(group, preset, histories))
 
 
 def _group_of(ddp: object) -> dist.ProcessGroup:

@@ -13,7 +13,7 @@ def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
     """The last rank of two: a Python hook that speaks the hook's protocol on its group."""
     codec = lmgc_torch.Codec()
     ranks = dist.get_process_group_ranks(ddp.process_group)
-    token = shake_hands(ddp.process_group, ranks, hook._facts(ddp, codec), None)
+    token = shake_hands(ddp.process_group, ranks, hook._facts(ddp, codec), None, "", "")
     group = hook._own_group(ddp.process_group, f"{token}/0", None)
 
     def attacked(state: None, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:

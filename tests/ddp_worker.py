@@ -17,6 +17,7 @@ from ddp_faults import faults, killed, unfinished
 from ddp_gradients import gradients_after_failure
 from ddp_interrupts import interrupted
 from ddp_registration import language_model
+from ddp_state import checkpoint, rebuild, resume, unlike_states
 from ddp_wire import profiled, shared
 
 TIMEOUT_SECONDS = 15
@@ -24,6 +25,7 @@ SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
         attacks,
+        checkpoint,
         differences,
         endurance,
         faults,
@@ -34,10 +36,13 @@ SCENARIOS = {
         killed,
         language_model,
         profiled,
+        rebuild,
+        resume,
         shared,
         starved,
         training,
         unfinished,
+        unlike_states,
     )
 }
 
