@@ -1,4 +1,4 @@
-"""Ranks compare what must be equal before they register a hook."""
+"""Ranks compare what must be equal before they go on."""
 
 from __future__ import annotations
 
@@ -32,10 +32,16 @@ def shake_hands(
     ranks: Sequence[int],
     facts: Mapping[str, str],
     problem: Exception | None,
-    told: Mapping[str, str],
+    caller: str,
+    remedy: str,
+    told: Mapping[str, str] | None = None,
 ) -> Agreement:
-    """Raises on every rank if one has a problem or other `facts`; `told` may differ."""
-    mine = (uuid.uuid4().hex, None if problem is None else str(problem), dict(facts), dict(told))
+    """Raises on every rank if one has a problem or other `facts`; `told` may differ.
+
+    `caller`: who raises; `remedy`: what to do about facts that differ.
+    """
+    problem_text = None if problem is None else str(problem)
+    mine = (uuid.uuid4().hex, problem_text, dict(facts), dict(told or {}))
     answers: list[tuple[str, str | None, dict[str, str], dict[str, str]]] = [mine] * len(ranks)
     dist.all_gather_object(answers, mine, group=group)
     hands = {rank: _Hand(*answer) for rank, answer in zip(ranks, answers, strict=True)}
@@ -43,16 +49,13 @@ def shake_hands(
     if problems:
         kinds = (TypeError, ValueError, FileNotFoundError)
         kind = next((kind for kind in kinds if isinstance(problem, kind)), RuntimeError)
-        raise kind(f"lmgc_torch.register: {_told(problems)}") from problem
+        raise kind(f"{caller}: {_told(problems)}") from problem
     differences = _differences({rank: hand.facts for rank, hand in hands.items()})
     if differences:
         listed = "; ".join(differences[:_MAX_DIFFERENCES])
         left = len(differences) - _MAX_DIFFERENCES
         more = f"; and {left} more" if left > 0 else ""
-        raise RuntimeError(
-            f"lmgc_torch.register: ranks differ in {listed}{more}. Start every rank with the same "
-            "installation, arguments and network"
-        )
+        raise RuntimeError(f"{caller}: ranks differ in {listed}{more}. {remedy}")
     return Agreement(hands[ranks[0]].token, [hands[rank].told for rank in ranks])
 
 

@@ -83,4 +83,4 @@ def load_histories(
 def _restore(histories: Sequence[_C.History | None], state: Sequence[torch.Tensor | None]) -> None:
     for history, saved in zip(histories, state, strict=True):
         if history is not None and saved is not None:
-            history.restore(saved.numpy().tobytes())
+            history.restore(saved.cpu().numpy().tobytes())

@@ -25,15 +25,16 @@ from lmgc_torch.groups import (
     make_planning_group,
 )
 from lmgc_torch.handshake import shake_hands
-from lmgc_torch.history import histories_state, load_histories, make_histories
-from lmgc_torch.plan import AUTO, CANDIDATES, explain
+from lmgc_torch.history import make_histories
+from lmgc_torch.plan import AUTO, CANDIDATES, PLAIN, explain
+from lmgc_torch.state import SharedState
 from lmgc_torch.stats import Stats, counters_of
 from lmgc_torch.version import __version__
 
 __all__ = ["Handle", "register"]
 
-Histories = Mapping[str, _C.History | None]
-
+_CALLER = "lmgc_torch.register"
+_REMEDY = "Start every rank with the same installation, arguments and network"
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -41,15 +42,11 @@ class Handle:
     """A registered hook. It lives as long as its DDP module, whether or not this handle is kept."""
 
     def __init__(
-        self,
-        communicator: _C.Communicator,
-        hook: _C.Hook,
-        preset: str,
-        histories: Mapping[str, Histories],
+        self, communicator: _C.Communicator, hook: _C.Hook, preset: str, state: SharedState
     ) -> None:
         self._communicator = communicator
         self._hook = hook
-        self._histories = histories  # by preset
+        self._state = state
         self._before = Stats({})
         self.preset = preset
 
@@ -67,7 +64,7 @@ class Handle:
         if plan is None:
             return self.preset
         stays_plain = bucket < len(plan["plain_buckets"]) and plan["plain_buckets"][bucket]
-        return "plain" if stays_plain else self._active() or "plain"
+        return PLAIN if stays_plain or plan["method"] is None else CANDIDATES[plan["method"]]
 
     def stats_since_registration(self) -> Stats:
         """Counters of all buckets, whatever was reset."""
@@ -78,41 +75,28 @@ class Handle:
         plan = self._hook.plan()
         if plan is None:
             return f"{self.preset} for every bucket, as registered; preset='auto' would choose"
-        return explain(plan, list(self._histories))
+        return explain(plan, CANDIDATES)
 
     def state_dict(self) -> dict[str, Any]:
-        """What all ranks learned from past steps, for a checkpoint: equal on every rank."""
-        preset = self._active()
-        histories = self._histories[preset] if preset else {}
-        states = histories_state(list(histories.values()))
-        return {
-            "preset": self.preset,
-            "active": preset,
-            "histories": dict(zip(histories, states, strict=True)),
-        }
+        """What all ranks learned from past steps, for a checkpoint: equal on every rank.
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on with a checkpoint's history; call it on every rank, between two steps.
-
-        Raises:
-            ValueError: it is another preset's or other parameters', or damaged. The history is
-                unchanged then.
+        For torch.save, and for torch.distributed.checkpoint, which also takes the handle itself.
+        Call it between two steps.
         """
-        active: str | None = state["active"]
-        histories = self._histories.get(active, {}) if active else {}
-        saved: Mapping[str, torch.Tensor | None] = state["histories"]
-        if state["preset"] != self.preset or list(saved) != list(histories):
-            raise ValueError(
-                f"history of preset {state['preset']!r} and {len(saved)} parameters; this hook is "
-                f"{self.preset}, with {len(histories)} parameters"
-            )
-        load_histories(list(histories.values()), list(saved.values()))
+        return self._state.state_dict()
 
-    def _active(self) -> str | None:
-        """The preset in use; None: a plain allreduce."""
-        plan = self._hook.plan()
-        method = 0 if plan is None else plan["method"]
-        return None if method is None else list(self._histories)[method]
+    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """Goes on with a checkpoint's history, whatever its world size was.
+
+        Call it on every rank of DDP's process group, between two steps. Ranks with None get the
+        state of the lowest rank that has one; if all have None, nothing happens.
+
+        Raises on every rank, with all histories unchanged, when ranks have different states or one
+        has another preset's, other parameters' or a damaged one:
+            ValueError: on the ranks that were given such a state.
+            RuntimeError: on the others, and when states differ.
+        """
+        self._state.load_state_dict(state)
 
 
 def register(
@@ -162,7 +146,7 @@ def register(
             facts["hosts"] = repr(given_hosts(hosts, ranks))
     except Exception as error:
         problem = error
-    hands = shake_hands(group, ranks, facts, problem, {"host": host_identity()})
+    hands = shake_hands(group, ranks, facts, problem, _CALLER, _REMEDY, {"host": host_identity()})
     two_levels = (
         group_by_host(ranks, [told["host"] for told in hands.told])
         if hosts is None
@@ -190,7 +174,7 @@ def register(
     weakref.finalize(ddp, hook.close)
     if ddp.logger is not None:
         ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
-    return Handle(communicator, hook, preset, histories)
+    return Handle(communicator, hook, preset, SharedState(group, hook, preset, histories))
 
 
 def _group_of(ddp: object) -> dist.ProcessGroup:

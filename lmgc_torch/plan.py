@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 AUTO = "auto"
+PLAIN = "plain"  # an allreduce
 # The planner's candidates, the quickest first.
 CANDIDATES = ("fast", "balanced", "max")
 

@@ -32,7 +32,7 @@ def differences(rank: int) -> Report:
     handle = lmgc_torch.register(ddp, "fast")
     inputs = torch.randn(40, 60)
     step(ddp, inputs)
-    for history in handle._histories.values():
+    for history in handle._state._histories["fast"].values():
         if history is not None and rank == VICTIM:
             history.reset()
     report["history"] = [error_of(lambda: step(ddp, inputs)) for _ in range(2)]

@@ -64,6 +64,6 @@ def digest(net: nn.Module, handle: lmgc_torch.Handle) -> str:
     hashed = hashlib.sha256()
     for parameter in net.parameters():
         hashed.update(parameter.detach().numpy().tobytes())
-    for history in handle._histories.values():
+    for history in handle._state._histories["fast"].values():
         hashed.update(b"" if history is None else history.state())
     return hashed.hexdigest()

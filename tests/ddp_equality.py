@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 
 import lmgc_torch
-from ddp_basics import Report, error_of, step, wrapped
+from ddp_basics import Report, step, wrapped
 from ddp_registration import registration_errors
 from ddp_training import CASES, Case, Mixed, Special, Wide, bits, data, same, train
 
@@ -42,7 +42,6 @@ def groups(rank: int) -> Report:
         report["rank_order"] = in_rank_order(rank, three)
         report["identical"] = identical(Case(net=Mixed), three)
         report["identical_with_history"] = identical(Case(net=Wide), three, steps=100)
-        report["checkpoint"] = goes_on_from_a_checkpoint(rank, three)
     report["denormals"] = averages_agree_when_one_rank_flushes_denormals(rank)
     report["errors"] = registration_errors(rank)
     return report
@@ -54,32 +53,6 @@ def identical(case: Case, group: dist.ProcessGroup, **options: int) -> bool:
     everywhere = [torch.empty_like(numbers) for _ in range(group.size())]
     dist.all_gather(everywhere, numbers, group=group)
     return all(torch.equal(numbers, other) for other in everywhere)
-
-
-def goes_on_from_a_checkpoint(rank: int, group: dist.ProcessGroup) -> Report:
-    """Payload bytes of a step after a checkpoint with and without its history; what a rank that
-    alone forgot its history raises on all."""
-    torch.manual_seed(0)
-    ddp = wrapped(Wide(), process_group=group)
-    handle = lmgc_torch.register(ddp, "fast")
-    report: Report = {}
-    for turn in range(5):
-        step(ddp, data(rank, turn), turn)
-    state = handle.state_dict()
-    sizes = {}
-    for name, history in (("with", state), ("without", None)):
-        resumed = wrapped(Wide(), process_group=group)
-        resumed.module.load_state_dict(ddp.module.state_dict())
-        handle = lmgc_torch.register(resumed)
-        if history is not None:
-            handle.load_state_dict(history)
-        step(resumed, data(rank, 9), 9)
-        sizes[name] = handle.stats().total.payload_bytes
-    report["sizes"] = sizes
-    if rank == 1:
-        handle.load_state_dict(state)
-    report["error"] = error_of(lambda: step(resumed, data(rank, 10), 10))
-    return report
 
 
 def averages_agree_when_one_rank_flushes_denormals(rank: int) -> bool:

@@ -15,7 +15,7 @@ def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
     codec = lmgc_torch.Codec()
     ranks = dist.get_process_group_ranks(ddp.process_group)
     facts, told = hook._facts(ddp, codec), {"host": groups.host_identity()}
-    token = shake_hands(ddp.process_group, ranks, facts, None, told).token
+    token = shake_hands(ddp.process_group, ranks, facts, None, "", "", told).token
     store = PrefixStore(f"lmgc_torch/{token}", ddp.process_group.get_group_store())
     store = PrefixStore("0", store)
     group = groups.make_group(ddp.process_group, store, ddp.process_group.rank(), ranks, None)

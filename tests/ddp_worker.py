@@ -18,6 +18,7 @@ from ddp_gradients import gradients_after_failure
 from ddp_interrupts import interrupted
 from ddp_planner import logged, planned
 from ddp_registration import language_model
+from ddp_state import checkpoint, rebuild, resume, unlike_states
 from ddp_wire import by_hosts, profiled, shared
 
 TIMEOUT_SECONDS = 15
@@ -26,6 +27,7 @@ SCENARIOS = {
     for scenario in (
         attacks,
         by_hosts,
+        checkpoint,
         differences,
         endurance,
         faults,
@@ -38,10 +40,13 @@ SCENARIOS = {
         logged,
         planned,
         profiled,
+        rebuild,
+        resume,
         shared,
         starved,
         training,
         unfinished,
+        unlike_states,
     )
 }
 
