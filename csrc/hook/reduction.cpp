@@ -37,17 +37,24 @@ class RankReduction : public Reduction {
     return {"lmgc::decode", flight.bucket.index, flight.counters.decode_seconds};
   }
 
+  /// Number of a part of a bucket: a payload decodes only as the part that it was made of.
+  [[nodiscard]] std::uint64_t occasion(const Flight& flight, std::size_t part) const {
+    return static_cast<std::uint64_t>(flight.number) * 2 * world_size() + part;
+  }
+
   [[nodiscard]] at::Tensor encode(Flight& flight, const at::Tensor& values,
-                                  std::span<const codec::Parameter> parameters) const {
-    at::Tensor payload = codec_->encode(values, parameters);
+                                  std::span<const codec::Parameter> parameters,
+                                  std::size_t part) const {
+    at::Tensor payload = codec_->encode(values, parameters, true, occasion(flight, part));
     flight.counters.payload_bytes += payload.numel();
     return payload;
   }
 
   void decode(const Flight& flight, std::size_t rank, std::span<const codec::Parameter> parameters,
-              at::Tensor& values) const {
+              std::size_t part, at::Tensor& values) const {
     try {
-      codec_->decode_into(flight.incoming.payloads[rank], parameters, values);
+      codec_->decode_into(flight.incoming.payloads[rank], parameters, values,
+                          occasion(flight, part));
     } catch (const std::exception& error) {
       throw std::runtime_error("cannot decode the payload of " +
                                members_.name(static_cast<int>(rank)) + ": " + reason_of(error));
@@ -55,13 +62,14 @@ class RankReduction : public Reduction {
   }
 
   /// Of `own` and what came in, in rank order and in their dtype. May change `own`.
-  [[nodiscard]] at::Tensor sum(Flight& flight, std::span<const codec::Parameter> parameters) const {
+  [[nodiscard]] at::Tensor sum(Flight& flight, std::span<const codec::Parameter> parameters,
+                               std::size_t part) const {
     at::Tensor total, decoded;
     for (std::size_t rank = 0; rank < world_size(); ++rank) {
       at::Tensor term = flight.own;
       if (rank != own()) {
         if (!decoded.defined() || decoded.is_same(total)) decoded = at::empty_like(flight.own);
-        decode(flight, rank, parameters, decoded);
+        decode(flight, rank, parameters, part, decoded);
         term = decoded;
       }
       total = total.defined() ? total.add_(term) : term;
@@ -80,7 +88,8 @@ class WholeBuckets final : public RankReduction {
   void encode(Flight& flight) override {
     const Timed timed = encoding(flight);
     flight.own = flight.bucket.values.div(members_.world_size());
-    const at::Tensor payload = RankReduction::encode(flight, flight.own, flight.bucket.parameters);
+    const at::Tensor payload =
+        RankReduction::encode(flight, flight.own, flight.bucket.parameters, 0);
     flight.outgoing.content = std::vector<at::Tensor>(world_size(), payload);
     flight.limit = [limit = most_bytes(flight.own.numel(), flight.own)](auto, auto) {
       return limit;
@@ -91,7 +100,7 @@ class WholeBuckets final : public RankReduction {
 
   at::Tensor average(Flight& flight) override {
     const Timed timed = decoding(flight);
-    return sum(flight, flight.bucket.parameters);
+    return sum(flight, flight.bucket.parameters, 0);
   }
 };
 
@@ -110,7 +119,7 @@ class Shards final : public RankReduction {
       if (rank == own()) {
         flight.own = part;
       } else {
-        payloads[rank] = RankReduction::encode(flight, part, shard.parameters);
+        payloads[rank] = RankReduction::encode(flight, part, shard.parameters, rank);
       }
     }
     flight.outgoing.content = std::move(payloads);
@@ -121,10 +130,11 @@ class Shards final : public RankReduction {
     const codec::Shard& shard = flight.shards[own()];
     {
       const Timed timed = decoding(flight);
-      flight.own = sum(flight, shard.parameters);
+      flight.own = sum(flight, shard.parameters, own());
     }
     const Timed timed = encoding(flight);
-    const at::Tensor payload = RankReduction::encode(flight, flight.own, shard.parameters);
+    const at::Tensor payload =
+        RankReduction::encode(flight, flight.own, shard.parameters, part_of_sum(own()));
     flight.outgoing.content = std::vector<at::Tensor>(world_size(), payload);
     flight.limit = [limits = limits(flight)](std::size_t from, auto) { return limits[from]; };
   }
@@ -137,7 +147,7 @@ class Shards final : public RankReduction {
       at::Tensor part = flight.own;
       if (rank != own()) {
         part = at::empty({shard.values}, average.options());
-        decode(flight, rank, shard.parameters, part);
+        decode(flight, rank, shard.parameters, part_of_sum(rank), part);
       }
       shard.scatter(part, average);
     }
@@ -148,6 +158,8 @@ class Shards final : public RankReduction {
   }
 
  private:
+  [[nodiscard]] std::size_t part_of_sum(std::size_t shard) const { return world_size() + shard; }
+
   [[nodiscard]] static std::vector<std::int64_t> limits(const Flight& flight) {
     std::vector<std::int64_t> limits;
     for (const codec::Shard& shard : flight.shards) {
