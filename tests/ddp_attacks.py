@@ -200,6 +200,8 @@ def gone(rank: int) -> dict[str, Any]:
         kinds = {"stop": -signal.SIGKILL, "interrupt": -signal.SIGINT}
         write_report({"exit_code": kinds.get(attack.partition(" ")[0], 3)})
     report = attacked_step(rank, attack)
+    assert rank != VICTIM, f"{attack} has not ended this process"
+    time.sleep(1)  # what is still under way ends, with its Python groups, before the interpreter
     if rank == 0 and attack.startswith("stop"):
         time.sleep(3)  # the other one notices by itself
         with suppress(ProcessLookupError):

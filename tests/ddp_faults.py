@@ -41,6 +41,13 @@ def faults(rank: int) -> Report:
         report[attack] = error_of(lambda ddp=ddp: step(ddp))
 
     ddp = wrapped()
+    if rank == 1:
+        register_hostile(ddp, "replayed")
+    else:
+        lmgc_torch.register(ddp, "fast")
+    report["played"], report["replayed"] = (error_of(lambda: step(ddp)) for _ in range(2))
+
+    ddp = wrapped()
     lmgc_torch.register(ddp, "fast", timeout=timedelta(seconds=2))
     if rank == 0:
         report["silent"] = error_of(lambda: step(ddp))

@@ -11,7 +11,10 @@ from lmgc_torch.handshake import shake_hands
 
 
 def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
-    """The last rank of two: a Python hook that speaks the hook's protocol on its group."""
+    """The last rank of two: a Python hook that speaks the hook's protocol on its group.
+
+    Without an attack its payloads are those of the first bucket of all, again and again.
+    """
     codec = lmgc_torch.Codec()
     ranks = dist.get_process_group_ranks(ddp.process_group)
     facts, told = hook._facts(ddp, codec), {"host": groups.host_identity()}

@@ -111,6 +111,7 @@ def faulty() -> Reports:
         ("negative", [0], ["rank 1 announces a payload of -1"]),
         ("damaged", [0], ["cannot decode the payload of rank 1"]),
         ("truncated", [0], ["cannot decode the payload of rank 1"]),
+        ("replayed", [0], ["cannot decode the payload of rank 1", "(corrupt)"]),
         ("silent", [0], ["lost rank 1 or ran out of time", "Timed out waiting 2000ms"]),
         ("destroyed", [0, 1], ["rank 1 failed", "process group was destroyed"]),
     ],
@@ -122,6 +123,10 @@ def test_faults_raise_with_rank_and_reason(
         message = faulty[rank][name]
         assert f"lmgc_torch hook on rank {rank}" in message
         assert all(text in message for text in expected), message
+
+
+def test_a_payload_is_good_for_one_bucket(faulty: Reports) -> None:
+    assert faulty[0]["played"] == "no error"  # and replayed in the next step it is refused
 
 
 def test_training_goes_on_with_a_fresh_module_after_faults(faulty: Reports) -> None:

@@ -20,12 +20,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def saved(folder: None) -> Reports:
-    return launch("checkpoint+rebuild", 3)
+    return launch("checkpoint+rebuild", 3, limit_seconds=240)
 
 
 @pytest.fixture(scope="module")
 def resumed(saved: Reports) -> Reports:
-    return launch("resume+unlike_states", 3)
+    return launch("resume+unlike_states", 3, limit_seconds=240)
 
 
 @pytest.mark.parametrize("way", ["distributed", "file"])

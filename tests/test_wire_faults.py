@@ -12,7 +12,7 @@ Reports = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def attacked() -> Reports:
-    return launch("attacks+differences+gradients_after_failure", 3, limit_seconds=120)
+    return launch("attacks+differences+gradients_after_failure", 3, limit_seconds=240)
 
 
 def errors_of(report: dict[str, Any]) -> list[str]:
@@ -84,7 +84,7 @@ def test_gradients_after_a_failure_are_whole(attacked: Reports, attack: str, vie
 def starved() -> Reports:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")  # what is freed goes back at once
-        return launch("starved", 3)
+        return launch("starved", 3, limit_seconds=240)
 
 
 @pytest.mark.parametrize(("attack", "ranks"), STARVING.items())

@@ -108,7 +108,7 @@ Codec::Codec(std::shared_ptr<const Representation> representation)
     : representation_(std::move(representation)) {}
 
 at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const Parameter> parameters,
-                         bool raw_fallback) const {
+                         bool raw_fallback, std::uint64_t occasion) const {
   TORCH_CHECK_TYPE(gradient.layout() == at::kStrided, "lmgc encode: layout ", gradient.layout(),
                    " is not supported; pass a dense tensor");
   TORCH_CHECK_TYPE(!gradient._is_zerotensor(),
@@ -120,7 +120,7 @@ at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const Parameter> 
   const at::Tensor host = gradient.detach().resolve_neg().to(at::kCPU).contiguous();
   const std::span<const std::byte> values = host_bytes(host);
 
-  header.content_hash = hash(values);
+  header.content_hash = hash(values) ^ occasion;
   Parts coded;
   if (!values.empty()) coded = representation_->encode(header.dtype, values, parameters);
   Spans body(coded.begin(), coded.end());
@@ -148,12 +148,12 @@ at::Tensor Codec::decode(const at::Tensor& payload, std::span<const Parameter> p
                            std::to_string(payload_read.body.size()) + " bytes");
   }
   const at::Tensor gradient = at::empty(header.shape, scalar_type(header.dtype));
-  decode_body(payload_read, parameters, host_bytes(gradient));
+  decode_body(payload_read, parameters, host_bytes(gradient), 0);
   return gradient.to(payload.device());
 }
 
 void Codec::decode_into(const at::Tensor& payload, std::span<const Parameter> parameters,
-                        at::Tensor& gradient) const {
+                        at::Tensor& gradient, std::uint64_t occasion) const {
   const at::Tensor host = host_payload(payload);
   const Payload payload_read = read(host_bytes(host));
   const Header& header = payload_read.header;
@@ -170,10 +170,10 @@ void Codec::decode_into(const at::Tensor& payload, std::span<const Parameter> pa
   TORCH_CHECK_VALUE(gradient.is_contiguous(),
                     "lmgc decode: the receiving tensor is not contiguous");
   if (gradient.device().is_cpu()) {
-    decode_body(payload_read, parameters, host_bytes(gradient));
+    decode_body(payload_read, parameters, host_bytes(gradient), occasion);
   } else {
     const at::Tensor staged = at::empty_like(gradient, at::TensorOptions(at::kCPU));
-    decode_body(payload_read, parameters, host_bytes(staged));
+    decode_body(payload_read, parameters, host_bytes(staged), occasion);
     gradient.copy_(staged);
   }
 }
@@ -190,7 +190,7 @@ Payload Codec::read(std::span<const std::byte> bytes) const {
 }
 
 void Codec::decode_body(const Payload& payload, std::span<const Parameter> parameters,
-                        std::span<std::byte> values) const {
+                        std::span<std::byte> values, std::uint64_t occasion) const {
   const Header& header = payload.header;
   if (header.preset == Preset::kRaw) {
     if (payload.body.size() != values.size()) {
@@ -202,11 +202,11 @@ void Codec::decode_body(const Payload& payload, std::span<const Parameter> param
   } else {
     representation_->decode(header.dtype, payload.body, parameters, values);
   }
-  if (hash(values) != header.content_hash) {
+  if ((hash(values) ^ occasion) != header.content_hash) {
     throw PayloadError(
         PayloadError::Kind::kCorrupt,
-        "the decoded values do not match their checksum; if the payload is whole, the "
-        "two sides computed different probabilities: please report it");
+        "the decoded values do not match their checksum; if it is the payload that was sent for "
+        "these values, the two sides computed different probabilities: please report it");
   }
 }
 

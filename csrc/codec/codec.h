@@ -27,12 +27,13 @@ class Codec {
 
   /// Payload (1-D uint8, on the gradient's device) of a dense tensor of a supported dtype.
   /// `parameters`: those in it, in order; empty: it is one. `raw_fallback`: values that the preset
-  /// does not shrink go raw, which keeps payloads within kMaxOverheadBytes. Throws c10::TypeError
-  /// for other dtypes or layouts, c10::ValueError for parameters that do not add up to the tensor
-  /// or shapes beyond the header's limits.
+  /// does not shrink go raw, which keeps payloads within kMaxOverheadBytes. `occasion`: a payload
+  /// decodes only for that which it was encoded for, even where layouts are the same. Throws
+  /// c10::TypeError for other dtypes or layouts, c10::ValueError for parameters that do not add up
+  /// to the tensor or shapes beyond the header's limits.
   [[nodiscard]] at::Tensor encode(const at::Tensor& gradient,
                                   std::span<const Parameter> parameters = {},
-                                  bool raw_fallback = true) const;
+                                  bool raw_fallback = true, std::uint64_t occasion = 0) const;
 
   /// The tensor of `payload`, on the payload's device. `parameters`: as encoded, if they have
   /// history. Throws PayloadError.
@@ -42,13 +43,13 @@ class Codec {
   /// The same into the contiguous `gradient`, whose dtype and number of values the payload must
   /// have. After an error its values are undefined.
   void decode_into(const at::Tensor& payload, std::span<const Parameter> parameters,
-                   at::Tensor& gradient) const;
+                   at::Tensor& gradient, std::uint64_t occasion = 0) const;
 
  private:
   /// Throws PayloadError, also for another preset's.
   [[nodiscard]] Payload read(std::span<const std::byte> bytes) const;
   void decode_body(const Payload& payload, std::span<const Parameter> parameters,
-                   std::span<std::byte> values) const;
+                   std::span<std::byte> values, std::uint64_t occasion) const;
 
   std::shared_ptr<const Representation> representation_;
 };

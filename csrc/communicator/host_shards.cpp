@@ -57,6 +57,11 @@ class HostShards final : public RankOperation {
                                           std::size_t place) const {
     return flight.shards[ranks_[host][place]];
   }
+  /// Of the shard of a host and this rank's place, and of its sum.
+  [[nodiscard]] std::size_t number(std::size_t host) const { return ranks_[host][own_place()]; }
+  [[nodiscard]] std::size_t part_of_sum(std::size_t host) const {
+    return world_size() * places() + number(host);
+  }
   [[nodiscard]] std::int64_t values_at(const Flight& flight, std::size_t place) const {
     std::int64_t values = 0;
     for (std::size_t host = 0; host < ranks_.size(); ++host) {
@@ -100,7 +105,7 @@ class HostShards final : public RankOperation {
     for (std::size_t host = 0; host < world_size(); ++host) {
       if (host == own()) continue;
       const codec::Shard& part = shard(flight, host, own_place());
-      payloads[host] = encode(flight, flight.parts[host], part.parameters);
+      payloads[host] = encode(flight, flight.parts[host], part.parameters, number(host));
     }
     flight.outgoing.content = std::move(payloads);
     flight.limit = [limits = limits(flight)](auto, std::size_t to) { return limits[to]; };
@@ -111,10 +116,10 @@ class HostShards final : public RankOperation {
     at::Tensor& part = flight.parts[own()];
     {
       const Timed timed = decoding(flight);
-      part = sum(flight, part, own_shard.parameters);
+      part = sum(flight, part, own_shard.parameters, number(own()));
     }
     const Timed timed = encoding(flight);
-    const at::Tensor payload = encode(flight, part, own_shard.parameters);
+    const at::Tensor payload = encode(flight, part, own_shard.parameters, part_of_sum(own()));
     flight.outgoing.content = Tensors(world_size(), payload);
     flight.limit = [limits = limits(flight)](std::size_t from, auto) { return limits[from]; };
   }
@@ -124,7 +129,8 @@ class HostShards final : public RankOperation {
       const Timed timed = decoding(flight);
       for (std::size_t host = 0; host < world_size(); ++host) {
         if (host == own()) continue;
-        decode(flight, host, shard(flight, host, own_place()).parameters, flight.parts[host]);
+        decode(flight, host, shard(flight, host, own_place()).parameters, part_of_sum(host),
+               flight.parts[host]);
       }
     }
     flight.outgoing.content = Tensors(places(), bytes_of(flight.parts));

@@ -31,14 +31,17 @@ class RankOperation : public Operation {
     return {"lmgc::decode", flight.index, flight.counters.decode_seconds};
   }
 
+  /// `part`: which of the flight's it is; a payload decodes as no other.
   [[nodiscard]] static at::Tensor encode(Flight& flight, const at::Tensor& values,
-                                         std::span<const codec::Parameter> parameters);
+                                         std::span<const codec::Parameter> parameters,
+                                         std::size_t part);
   /// The payload of `rank`. Throws std::runtime_error with its name.
   void decode(const Flight& flight, std::size_t rank, std::span<const codec::Parameter> parameters,
-              at::Tensor& values) const;
+              std::size_t part, at::Tensor& values) const;
   /// Of `own` and the members' payloads, in their order and in their dtype. May change `own`.
   [[nodiscard]] at::Tensor sum(const Flight& flight, const at::Tensor& own,
-                               std::span<const codec::Parameter> parameters) const;
+                               std::span<const codec::Parameter> parameters,
+                               std::size_t part) const;
 
   const collective::Members& members_;
 };

@@ -25,7 +25,7 @@ class Gather final : public OneRound {
 
   void prepare(std::size_t, Flight& flight) override {
     const Timed timed = encoding(flight);
-    const at::Tensor payload = encode(flight, flight.values, flight.parameters);
+    const at::Tensor payload = encode(flight, flight.values, flight.parameters, own());
     flight.outgoing.content = std::vector<at::Tensor>(world_size(), payload);
     flight.limit = [limit = most_bytes(flight.values.numel(), flight.values)](auto, auto) {
       return limit;
@@ -41,7 +41,7 @@ class Gather final : public OneRound {
       if (rank == own()) {
         part.copy_(flight.values);
       } else {
-        decode(flight, rank, flight.parameters, part);
+        decode(flight, rank, flight.parameters, rank, part);
       }
     }
     return all;
@@ -63,7 +63,7 @@ class ReduceScatter final : public OneRound {
       if (rank == own()) {
         flight.parts = {part};
       } else {
-        payloads[rank] = encode(flight, part, flight.parameters);
+        payloads[rank] = encode(flight, part, flight.parameters, rank);
       }
     }
     flight.outgoing.content = std::move(payloads);
@@ -72,7 +72,7 @@ class ReduceScatter final : public OneRound {
 
   at::Tensor result(Flight& flight) override {
     const Timed timed = decoding(flight);
-    return sum(flight, flight.parts.front(), flight.parameters);
+    return sum(flight, flight.parts.front(), flight.parameters, own());
   }
 };
 

@@ -27,7 +27,7 @@ class Shards final : public RankOperation {
       at::Tensor part = flight.parts.front();
       if (rank != own()) {
         part = at::empty({shard.values}, average.options());
-        decode(flight, rank, shard.parameters, part);
+        decode(flight, rank, shard.parameters, part_of_sum(rank), part);
       }
       shard.scatter(part, average);
     }
@@ -49,7 +49,7 @@ class Shards final : public RankOperation {
       if (rank == own()) {
         flight.parts.front() = part;
       } else {
-        payloads[rank] = encode(flight, part, shard.parameters);
+        payloads[rank] = encode(flight, part, shard.parameters, rank);
       }
     }
     flight.outgoing.content = std::move(payloads);
@@ -61,13 +61,15 @@ class Shards final : public RankOperation {
     at::Tensor& part = flight.parts.front();
     {
       const Timed timed = decoding(flight);
-      part = sum(flight, part, shard.parameters);
+      part = sum(flight, part, shard.parameters, own());
     }
     const Timed timed = encoding(flight);
-    const at::Tensor payload = encode(flight, part, shard.parameters);
+    const at::Tensor payload = encode(flight, part, shard.parameters, part_of_sum(own()));
     flight.outgoing.content = std::vector<at::Tensor>(world_size(), payload);
     flight.limit = [limits = limits(flight)](std::size_t from, auto) { return limits[from]; };
   }
+
+  [[nodiscard]] std::size_t part_of_sum(std::size_t rank) const { return world_size() + rank; }
 
   [[nodiscard]] static std::vector<std::int64_t> limits(const Flight& flight) {
     std::vector<std::int64_t> limits;

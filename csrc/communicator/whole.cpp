@@ -12,7 +12,7 @@ class Whole final : public RankOperation {
   void prepare(std::size_t, Flight& flight) override {
     const Timed timed = encoding(flight);
     flight.parts = {flight.values.div(flight.divisor)};
-    const at::Tensor payload = encode(flight, flight.parts.front(), flight.parameters);
+    const at::Tensor payload = encode(flight, flight.parts.front(), flight.parameters, 0);
     flight.outgoing.content = std::vector<at::Tensor>(world_size(), payload);
     flight.limit = [limit = most_bytes(flight.values.numel(), flight.values)](auto, auto) {
       return limit;
@@ -21,7 +21,7 @@ class Whole final : public RankOperation {
 
   at::Tensor result(Flight& flight) override {
     const Timed timed = decoding(flight);
-    return sum(flight, flight.parts.front(), flight.parameters);
+    return sum(flight, flight.parts.front(), flight.parameters, 0);
   }
 };
 
