@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from rich.console import Console
 from rich.progress import track
 
@@ -196,7 +197,10 @@ def draw(found: list[Check], ahead: list[Outlook], path: Path) -> None:
         speeds = [outlook.encode_gb_per_s or None for outlook in own_ahead]
         right.plot(ranks, speeds, "o-", label=f"{preset}, {gbit:g} Gbit")
     right.set(xscale="log", yscale="log", xlabel="ranks", ylabel="encoder's GB/s that pay")
+    right.set_xticks(LARGE_RANKS, [str(ranks) for ranks in LARGE_RANKS])
     for panel in (left, right):
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.3)
         panel.legend(fontsize=7)
     figure.savefig(path, dpi=110)
