@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -35,21 +35,27 @@ RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = ("torch", "lmgc_torch")
 STARTS = Path("build/network")
 ALONE_STEPS = 8
-# Nobody waits for the largest net on the slowest links.
-BANDWIDTHS_MBIT = {
-    "resnet": (10.0, 30.0, 100.0, 1000.0, 10_000.0),
-    "gpt128": (10.0, 30.0, 100.0, 1000.0, 10_000.0),
-    "gpt512": (100.0, 300.0, 1000.0, 10_000.0),
-}
 METHODS_BY_DEFAULT = ("fp16", "bf16", "PowerSGD", "fast", "balanced", "auto")
-LAYOUTS = ("2x1", "4x1", "8x1")
-# What is left out by --quick.
-QUICK_TASKS = ("gpt128",)
-QUICK_LAYOUTS = ("2x1", "4x1")
-QUICK_BANDWIDTHS_MBIT = (10.0, 100.0, 1000.0)
-MEMORY_SHARE = 0.6  # of what is free
+MEMORY_SHARE = 0.6  # of what is available
 PROCESS_BYTES = 150_000_000
 BYTES_A_PARAMETER = 40  # gradient, buckets, Adam, history, activations
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where a net is trained unless options say otherwise."""
+
+    layouts: tuple[Layout, ...]
+    mbit: tuple[float, ...]
+
+
+SMALL = Plan(
+    (Layout(2, 1), Layout(4, 1), Layout(8, 1)), (10.0, 30.0, 100.0, 300.0, 1000.0, 10_000.0)
+)
+# The largest net takes minutes a step on the slowest links, and on eight ranks of two cores.
+LARGE = Plan((Layout(2, 1), Layout(4, 1)), (100.0, 300.0, 1000.0, 10_000.0))
+PLANS = {"resnet": SMALL, "gpt128": SMALL, "gpt512": LARGE}
+QUICK = {"gpt128": Plan((Layout(2, 1), Layout(4, 1)), (10.0, 100.0, 1000.0))}
 
 
 def start_of(task: str, threads: int, console: Console) -> Path:
@@ -62,12 +68,16 @@ def start_of(task: str, threads: int, console: Console) -> Path:
     return file
 
 
+def available_bytes() -> int:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+
+
 def batches(methods: list[str], job: Job) -> Iterator[list[str]]:
     """As many methods as memory holds at a time beside plain DDP."""
     parameters = sum(t.numel() for t in torch.load(job.start)["net"].values())
     of_group = job.world_size * (PROCESS_BYTES + BYTES_A_PARAMETER * parameters)
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    most = max(1, int(MEMORY_SHARE * free / of_group) - 1)
+    most = max(1, int(MEMORY_SHARE * available_bytes() / of_group) - 1)
     for first in range(0, max(1, len(methods)), most):
         yield methods[first : first + most]
 
@@ -79,21 +89,22 @@ def alone(job: Job, layout: Layout, network: Network) -> Timeline:
     return Timeline(job.task, layout, trained.median_s, trained.cpu_s, trained.ready)
 
 
-def measure(task: str, layout: Layout, options: argparse.Namespace, race: Race) -> None:
+def measure(
+    task: str, layout: Layout, mbit: tuple[float, ...], methods: list[str], race: Race
+) -> None:
     cores = len(os.sched_getaffinity(0))
     start = start_of(task, cores, race.console)
-    bandwidths = options.mbit or BANDWIDTHS_MBIT[task]
     with Network(layout.hosts) as network, tempfile.TemporaryDirectory() as folder:
         race.record.about["netem"] = network.has_netem()
         threads = max(1, cores // layout.ranks)
         job = Job(task, BASELINE, layout.ranks, threads, start, Path(folder, "alone"))
         race.record.timelines.append(alone(replace(job, method=ALONE), layout, network))
-        for number, methods in enumerate(batches(options.methods, job)):
+        for number, batch in enumerate(batches(methods, job)):
             jobs = [
                 replace(job, method=method, folder=Path(folder, f"{number}-{method}"))
-                for method in (BASELINE, *methods)
+                for method in (BASELINE, *batch)
             ]
-            race.run(jobs, layout, network, bandwidths)
+            race.run(jobs, layout, network, mbit)
 
 
 def stop(number: int, _: FrameType | None) -> None:
@@ -103,23 +114,30 @@ def stop(number: int, _: FrameType | None) -> None:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", nargs="+", choices=BANDWIDTHS_MBIT)
+    parser.add_argument("--tasks", nargs="+", choices=PLANS)
     parser.add_argument("--layouts", nargs="+", type=Layout.parse, help="hosts x ranks: 4x1, 2x2")
     parser.add_argument("--mbit", nargs="+", type=float, help="of each host's link, both ways")
     others = [method for method in METHODS if method not in (BASELINE, ALONE)]
     parser.add_argument("--methods", nargs="*", choices=others, default=list(METHODS_BY_DEFAULT))
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
     parser.add_argument("--quick", action="store_true", help="one small net, 2 and 4 ranks")
-    options = parser.parse_args()
-    options.tasks = options.tasks or (QUICK_TASKS if options.quick else tuple(BANDWIDTHS_MBIT))
-    layouts = QUICK_LAYOUTS if options.quick else LAYOUTS
-    options.layouts = options.layouts or [Layout.parse(layout) for layout in layouts]
-    options.mbit = options.mbit or (QUICK_BANDWIDTHS_MBIT if options.quick else None)
-    return options
+    return parser.parse_args()
+
+
+def plans_of(options: argparse.Namespace) -> dict[str, Plan]:
+    known = QUICK if options.quick else PLANS
+    return {
+        task: Plan(
+            tuple(options.layouts or known.get(task, PLANS[task]).layouts),
+            tuple(options.mbit or known.get(task, PLANS[task]).mbit),
+        )
+        for task in options.tasks or known
+    }
 
 
 def main() -> None:
     options = parsed()
+    plans = plans_of(options)
     signal.signal(signal.SIGTERM, stop)
     # This process forks ranks, so it keeps to one thread.
     torch.set_num_threads(1)
@@ -129,16 +147,12 @@ def main() -> None:
     file = options.output / ("network-quick.json" if options.quick else "network.json")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, auto_refresh=False) as progress:
-        total = sum(
-            len(options.layouts) * len(options.mbit or BANDWIDTHS_MBIT[task])
-            for task in options.tasks
-        )
-        race = Race(
-            record, progress, progress.add_task("", total=total * (len(options.methods) + 1))
-        )
-        for task in options.tasks:
-            for layout in options.layouts:
-                measure(task, layout, options, race)
+        cells = sum(len(plan.layouts) * len(plan.mbit) for plan in plans.values())
+        bar = progress.add_task("", total=cells * (1 + len(options.methods)))
+        race = Race(record, progress, bar)
+        for task, plan in plans.items():
+            for layout in plan.layouts:
+                measure(task, layout, plan.mbit, options.methods, race)
                 record.save(file)
     if not about["netem"]:
         console.print("This kernel has no netem: links have a rate, and neither delay nor loss.")

@@ -17,8 +17,8 @@ from ranks import Job, RankError, Ranks, Trained
 
 WARM_UP = 12  # unshaped steps: histories fill, and PowerSGD begins
 TURNS = 3
-CELL_S = 12.0  # for all turns, but at least a step in each
-MOST_STEPS = 5  # in a turn
+CELL_S = 8.0  # for all turns, but at least a step in each
+MOST_STEPS = 4  # in a turn
 
 
 class Race:
@@ -127,10 +127,14 @@ class Race:
             self.record.exactness.append(exactness)
 
     def _failed(self, job: Job, layout: Layout, bandwidths: Sequence[float], reason: str) -> None:
-        self.console.print(f"{job.task} {layout} {job.method}: {reason}", markup=False)
+        self.console.print(
+            f"{job.task} {layout} {job.method}: {reason}", markup=False, soft_wrap=True
+        )
         for mbit in bandwidths:
             self.record.cells.append(Cell(job.task, layout, mbit, job.method, failure=reason))
             self._progress.advance(self._task)
 
     def _tell(self, what: str) -> None:
         self._progress.update(self._task, description=what, refresh=True)
+        if not self.console.is_terminal:
+            self.console.print(what, soft_wrap=True)
