@@ -131,13 +131,19 @@ class Twins(nn.Module):
         return sum(torch.einsum("i,i", p.sin(), p) for p in self.layers) * x.mean()
 
 
-def attacked_step(rank: int, attack: str, net: Callable[[], nn.Module] = Tall) -> dict[str, Any]:
+def attacked_step(
+    rank: int,
+    attack: str,
+    net: Callable[[], nn.Module] = Tall,
+    hosts: list[list[int]] | None = None,
+) -> dict[str, Any]:
     """Errors of the attacked step and the next, and how long the first took."""
     Attacking.attack, Attacking.armed = attack, False
     GroupAround.alive.clear()
     torch.manual_seed(0)
     ddp = DistributedDataParallel(net(), bucket_cap_mb=0.1, gradient_as_bucket_view=True)
-    lmgc_torch.register(ddp, "fast", timeout=timedelta(seconds=TIMEOUT_SECONDS))
+    timeout = timedelta(seconds=TIMEOUT_SECONDS)
+    lmgc_torch.register(ddp, "fast", hosts=hosts, timeout=timeout)
     errors = []
     start = 0.0
     for turn in range(GOOD_STEPS + 2):
@@ -172,6 +178,20 @@ def attacks(rank: int) -> dict[str, Any]:
             ("truncate at exchange 1", Tall),
             ("replay at exchange 0", Twins),
             ("replay at exchange 1", Twins),
+        )
+    }
+
+
+def attacks_between_hosts(rank: int) -> dict[str, Any]:
+    """Rank 3 is the victim's neighbour, rank 1 its peer on the other host."""
+    put_around_groups(Attacking)
+    return {
+        attack: attacked_step(rank, attack, hosts=[[0, 1], [3, VICTIM]])
+        for attack in (
+            "truncate at exchange 0",
+            "damage at payload 1",
+            "damage at payload 2",
+            "truncate at exchange 3",
         )
     }
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from ddp_attacks import attacks, gone, starved
+from ddp_attacks import attacks, attacks_between_hosts, gone, starved
 from ddp_basics import Report, write_report
 from ddp_differences import differences
 from ddp_endurance import endurance
@@ -26,6 +26,7 @@ SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
         attacks,
+        attacks_between_hosts,
         by_hosts,
         checkpoint,
         differences,

@@ -50,6 +50,30 @@ def test_all_ranks_hear_of_a_sum_that_one_cannot_decode(attacked: Reports) -> No
             assert "cannot decode the payload of rank 2" in errors_of(report[attack])[1]
 
 
+@pytest.fixture(scope="module")
+def attacked_between_hosts() -> Reports:
+    return launch("attacks_between_hosts", 4, limit_seconds=120)
+
+
+@pytest.mark.parametrize(
+    ("attack", "ranks", "reason"),
+    [
+        ("truncate at exchange 0", [0, 1, 2, 3], "rank 2 sent"),
+        ("damage at payload 1", [0, 1, 2, 3], "cannot decode the payload of rank 2"),
+        ("damage at payload 2", [0, 1], "cannot decode the payload of rank 2"),
+        ("truncate at exchange 3", [3], "rank 2 sent"),
+    ],
+)
+def test_what_goes_wrong_inside_or_between_hosts_is_heard_on_all(
+    attacked_between_hosts: Reports, attack: str, ranks: list[int], reason: str
+) -> None:
+    """Ranks that could not hear of it in that bucket do so in a next one."""
+    for rank, report in enumerate(attacked_between_hosts):
+        errors = errors_of(report[attack])
+        assert reason in errors[1 if rank not in ranks else 0], errors
+        assert f"lmgc_torch hook on rank {rank}, bucket " in errors[1]
+
+
 @pytest.mark.parametrize(
     ("difference", "reasons"),
     [

@@ -53,6 +53,12 @@ std::string printable(std::string_view text) {
   return ascii;
 }
 
+constexpr std::string_view kFailed = " failed: ";
+
+bool is_passed_on(std::string_view reason) {
+  return reason.starts_with("rank ") && reason.find(kFailed) < reason.find(':');
+}
+
 [[noreturn]] void throw_reasons(const Members& members, const Contribution& contribution,
                                 const std::vector<Announcement>& announcements,
                                 const std::stop_token& stop) {
@@ -62,14 +68,17 @@ std::string printable(std::string_view text) {
                 std::min(reason->size(), static_cast<std::size_t>(kReasonBytes)));
   }
   const at::Tensor rows = gather_rows(members, row, stop);
-  std::string message;
+  std::vector<std::string> reasons;
   for (int rank = 0; rank < members.world_size(); ++rank) {
     if (announcements[static_cast<std::size_t>(rank)].status != Status::kFailed) continue;
     const char* text = static_cast<const char*>(rows.const_data_ptr()) + rank * kReasonBytes;
-    if (!message.empty()) message += "; ";
-    message += members.name(rank) + " failed: ";
-    message += printable({text, strnlen(text, kReasonBytes)});
+    std::string reason = printable({text, strnlen(text, kReasonBytes)});
+    // One that is passed on names its rank already.
+    if (!is_passed_on(reason)) reason = members.name(rank).append(kFailed) + reason;
+    if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(std::move(reason));
   }
+  std::string message;
+  for (const std::string& reason : reasons) message += (message.empty() ? "" : "; ") + reason;
   throw AgreedError(message);
 }
 

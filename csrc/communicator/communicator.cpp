@@ -71,7 +71,7 @@ std::vector<Stage> Communicator::stages() {
     return [this, run](Flight& flight, const std::stop_token& stop) {
       const at::NoGradGuard no_grad;
       if (stop.stop_requested()) {
-        fail(flight, "closed while it was under way");
+        fail(flight, flight.failure.value_or("closed while it was under way"));
         return false;
       }
       run(flight);
@@ -135,7 +135,7 @@ void Communicator::prepare(std::size_t round, Flight& flight) {
 }
 
 void Communicator::finish(Flight& flight) {
-  if (flight.future->completed()) return;
+  if (flight.failure) return fail(flight, *flight.failure);
   at::Tensor result;
   try {
     if (const auto failure = failure_before(flight)) throw std::runtime_error(*failure);
@@ -161,7 +161,6 @@ void Communicator::exchange(std::size_t round, Flight& flight, const std::stop_t
   Exchange& exchange = exchanges_[round];
   contribute(flight, [] {});  // an earlier flight may have failed meanwhile
   const auto* own_reason = std::get_if<std::string>(&flight.outgoing.content);
-  std::string reason;
   try {
     if (!exchange.usable) throw std::runtime_error(*own_reason);  // it is that failure's
     const Timed timed("lmgc::wire", flight.index, flight.counters.wire_seconds);
@@ -169,14 +168,17 @@ void Communicator::exchange(std::size_t round, Flight& flight, const std::stop_t
     flight.counters.sent_bytes += flight.incoming.sent_bytes;
     return;
   } catch (const collective::AgreedError& error) {
-    reason = error.what();
+    // Told to all who take part later, before this rank's user may end the process.
+    if (!flight.failure) flight.failure = error.what();
+    remember(flight, *flight.failure);
   } catch (const std::exception& error) {
     exchange.usable = false;
-    reason = own_reason != nullptr ? *own_reason : lost(reason_of(error), stop);
+    if (!flight.failure) {
+      flight.failure = own_reason != nullptr ? *own_reason : lost(reason_of(error), stop);
+    }
+    fail(flight, *flight.failure);  // no later exchange need end soon
   }
-  fail(flight, reason);
-  // Ranks that take part in later exchanges alone hear of it there.
-  flight.outgoing.content = reason;
+  flight.outgoing.content = *flight.failure;
 }
 
 }  // namespace lmgc::communicator

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct Flight {
   collective::Contribution outgoing;
   collective::Limit limit;  ///< of payloads in the next exchange
   collective::Exchanged incoming;
+  std::optional<std::string> failure;  ///< which ranks in later exchanges have yet to hear of
 };
 
 }  // namespace lmgc::communicator
