@@ -1,9 +1,10 @@
 import builtins
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TypedDict, overload
 
 import torch
-from torch._C._distributed_c10d import ProcessGroup, Reducer, Store
+from torch._C._distributed_c10d import GradBucket, ProcessGroup, Reducer, Store
+from torch.futures import Future
 
 SERIALIZATIONS: list[str]
 
@@ -189,6 +190,36 @@ class Communicator:
     def stats(self, reset: bool = ...) -> dict[int, Counters]: ...
     def close(self) -> None: ...
 
+class Coding:
+    @overload
+    def __init__(self, codec: Codec, parameters: Sequence[Parameter], name: str) -> None: ...
+    @overload
+    def __init__(self, problem: str) -> None: ...
+    @property
+    def has_history(self) -> bool: ...
+
+class Collectives:
+    """Futures hold the outputs."""
+
+    def __init__(self, communicator: Communicator) -> None: ...
+    def all_reduce(
+        self,
+        tensor: torch.Tensor,
+        op: str,
+        coding: Coding,
+        after: Future[list[torch.Tensor]] | None,
+    ) -> Future[list[torch.Tensor]]: ...
+    def all_gather(
+        self,
+        outputs: Sequence[torch.Tensor],
+        input: torch.Tensor,
+        coding: Coding,
+        after: Future[list[torch.Tensor]] | None,
+    ) -> Future[list[torch.Tensor]]: ...
+    def reduce_scatter(
+        self, output: torch.Tensor, inputs: Sequence[torch.Tensor], op: str, coding: Coding
+    ) -> Future[list[torch.Tensor]]: ...
+
 class Hook:
     def __init__(
         self,
@@ -198,3 +229,4 @@ class Hook:
         histories: Sequence[tuple[torch.Tensor, History]],
     ) -> None: ...
     def register(self, reducer: Reducer) -> None: ...
+    def run(self, bucket: GradBucket) -> Future[torch.Tensor]: ...

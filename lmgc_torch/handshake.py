@@ -1,12 +1,16 @@
-"""Ranks compare what must be equal before they register a hook."""
+"""Ranks compare what must be equal before they send each other payloads."""
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.distributed as dist
+
+from lmgc_torch.version import __version__
 
 _MAX_DIFFERENCES = 5
 
@@ -27,12 +31,22 @@ class Agreement:
     told: list[dict[str, str]]
 
 
+def installation() -> dict[str, str]:
+    """What ranks must have in common to understand each other's payloads."""
+    return {
+        "lmgc_torch version": __version__,
+        "torch version": str(torch.__version__),
+        "byte order": sys.byteorder,
+    }
+
+
 def shake_hands(
     group: dist.ProcessGroup,
     ranks: Sequence[int],
     facts: Mapping[str, str],
     problem: Exception | None,
     told: Mapping[str, str],
+    caller: str = "lmgc_torch.register",
 ) -> Agreement:
     """Raises on every rank if one has a problem or other `facts`; `told` may differ."""
     mine = (uuid.uuid4().hex, None if problem is None else str(problem), dict(facts), dict(told))
@@ -43,14 +57,14 @@ def shake_hands(
     if problems:
         kinds = (TypeError, ValueError, FileNotFoundError)
         kind = next((kind for kind in kinds if isinstance(problem, kind)), RuntimeError)
-        raise kind(f"lmgc_torch.register: {_told(problems)}") from problem
+        raise kind(f"{caller}: {_told(problems)}") from problem
     differences = _differences({rank: hand.facts for rank, hand in hands.items()})
     if differences:
-        told = "; ".join(differences[:_MAX_DIFFERENCES])
+        some = "; ".join(differences[:_MAX_DIFFERENCES])
         left = len(differences) - _MAX_DIFFERENCES
         more = f"; and {left} more" if left > 0 else ""
         raise RuntimeError(
-            f"lmgc_torch.register: ranks differ in {told}{more}. Start every rank with the same "
+            f"{caller}: ranks differ in {some}{more}. Start every rank with the same "
             "installation, arguments and network"
         )
     return Agreement(hands[ranks[0]].token, [hands[rank].told for rank in ranks])

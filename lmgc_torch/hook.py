@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
@@ -18,9 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 from lmgc_torch import _C
 from lmgc_torch.codec import Codec
 from lmgc_torch.groups import given_hosts, group_by_host, host_identity, make_communicator
-from lmgc_torch.handshake import shake_hands
+from lmgc_torch.handshake import installation, shake_hands
 from lmgc_torch.history import histories_state, load_histories, make_histories
-from lmgc_torch.version import __version__
 
 __all__ = ["Counters", "Handle", "Stats", "register"]
 
@@ -133,6 +131,21 @@ def register(
     Raises on every rank, and registers nothing, when one of them cannot go along or ranks differ in
     versions, preset, options, model or parameters.
     """
+    hook, handle = make_hook(ddp, preset, hosts, timeout, options)
+    hook.register(ddp.reducer)
+    if ddp.logger is not None:
+        ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
+    return handle
+
+
+def make_hook(
+    ddp: DistributedDataParallel,
+    preset: str,
+    hosts: DeviceMesh | Sequence[Sequence[int]] | None,
+    timeout: timedelta | None,
+    options: Mapping[str, Any],
+) -> tuple[_C.Hook, Handle]:
+    """What `register` registers."""
     group = _group_of(ddp)
     ranks = dist.get_process_group_ranks(group)
     if len(ranks) == 1:
@@ -169,12 +182,9 @@ def register(
         codec._codec,
         [(p, history) for name, p in parameters if (history := histories[name]) is not None],
     )
-    hook.register(ddp.reducer)
     # Ends its threads with the module, or before the interpreter if that ends first.
     weakref.finalize(ddp, communicator.close)
-    if ddp.logger is not None:
-        ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
-    return Handle(communicator, codec, histories)
+    return hook, Handle(communicator, codec, histories)
 
 
 def _group_of(ddp: object) -> dist.ProcessGroup:
@@ -228,12 +238,7 @@ def _check_module(ddp: DistributedDataParallel) -> None:
 
 def _facts(ddp: DistributedDataParallel, codec: Codec) -> dict[str, str]:
     """What must be equal on all ranks."""
-    facts = {
-        "lmgc_torch version": __version__,
-        "torch version": str(torch.__version__),
-        "byte order": sys.byteorder,
-        "model fingerprint": codec.fingerprint or "none",
-    }
+    facts = installation() | {"model fingerprint": codec.fingerprint or "none"}
     facts |= {name: repr(value) for name, value in asdict(codec.options).items()}
     for name, parameter in _parameters(ddp):
         facts[f"parameter {name}"] = f"{parameter.dtype} {list(parameter.shape)}"

@@ -19,7 +19,15 @@ from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
 from ddp_attacks import attacks, gone
+from ddp_collectives import (
+    collective_errors,
+    collective_gone,
+    collectives,
+    other_histories,
+    with_history,
+)
 from ddp_hostile import register_hostile
+from ddp_python_hook import python_hook
 from ddp_training import (
     CASES,
     WIDTH,
@@ -35,7 +43,19 @@ from ddp_training import (
 )
 from ddp_wire import by_hosts, profiled, shared
 
-__all__ = ["attacks", "by_hosts", "gone", "profiled", "shared"]  # scenarios of other files
+__all__ = [  # scenarios of other files
+    "attacks",
+    "by_hosts",
+    "collective_errors",
+    "collective_gone",
+    "collectives",
+    "gone",
+    "other_histories",
+    "profiled",
+    "python_hook",
+    "shared",
+    "with_history",
+]
 
 TIMEOUT_SECONDS = 15
 Report = dict[str, Any]
@@ -165,9 +185,9 @@ def registration_errors(rank: int) -> Report:
 
     attempt("preset", wrapped(), "nonsense" if some else "fast")
     attempt("option", wrapped(), bytes_per_group=2 if some else 4)
-    lmgc_torch.hook.__version__ = "9.9" if some else lmgc_torch.__version__
+    lmgc_torch.handshake.__version__ = "9.9" if some else lmgc_torch.__version__
     attempt("version", wrapped())
-    lmgc_torch.hook.__version__ = lmgc_torch.__version__
+    lmgc_torch.handshake.__version__ = lmgc_torch.__version__
     twice = wrapped()
     if some:
         twice._register_builtin_comm_hook(dist.BuiltinCommHookType.ALLREDUCE)
@@ -309,6 +329,18 @@ def unfinished(rank: int) -> Report:
             os.kill(others[0], 0)
             time.sleep(0.1)
     return {}
+
+
+def fsdp(rank: int) -> Report:
+    from ddp_fsdp import sharded  # FSDP takes seconds to load
+
+    return sharded(rank)
+
+
+def hsdp(rank: int) -> Report:
+    from ddp_fsdp import replicated
+
+    return replicated(rank)
 
 
 def write(report: Report) -> None:

@@ -12,7 +12,7 @@
 namespace lmgc::collective {
 namespace {
 
-constexpr std::int64_t kReasonBytes = 1024;
+constexpr std::int64_t kTextBytes = 1024;
 
 using Payloads = std::vector<at::Tensor>;
 
@@ -29,7 +29,7 @@ std::vector<Announcement> announce(const Members& members, const Contribution& c
                                    const std::stop_token& stop) {
   const auto* payloads = std::get_if<Payloads>(&contribution.content);
   Announcement own{payloads != nullptr ? Status::kReady : Status::kFailed,
-                   contribution.bucket,
+                   contribution.key,
                    contribution.raw_bytes,
                    {}};
   for (int rank = 0; rank < members.world_size(); ++rank) {
@@ -53,24 +53,53 @@ std::string printable(std::string_view text) {
   return ascii;
 }
 
+std::vector<std::string> gather_texts(const Members& members, const std::string& own,
+                                      const std::stop_token& stop) {
+  at::Tensor row = at::zeros({kTextBytes}, at::kByte);
+  std::memcpy(row.mutable_data_ptr(), own.data(),
+              std::min(own.size(), static_cast<std::size_t>(kTextBytes)));
+  const at::Tensor rows = gather_rows(members, row, stop);
+  std::vector<std::string> texts;
+  for (int rank = 0; rank < members.world_size(); ++rank) {
+    const char* text = static_cast<const char*>(rows.const_data_ptr()) + rank * kTextBytes;
+    texts.push_back(printable({text, strnlen(text, kTextBytes)}));
+  }
+  return texts;
+}
+
 [[noreturn]] void throw_reasons(const Members& members, const Contribution& contribution,
                                 const std::vector<Announcement>& announcements,
                                 const std::stop_token& stop) {
-  at::Tensor row = at::zeros({kReasonBytes}, at::kByte);
-  if (const auto* reason = std::get_if<std::string>(&contribution.content)) {
-    std::memcpy(row.mutable_data_ptr(), reason->data(),
-                std::min(reason->size(), static_cast<std::size_t>(kReasonBytes)));
-  }
-  const at::Tensor rows = gather_rows(members, row, stop);
+  const auto* own = std::get_if<std::string>(&contribution.content);
+  const std::vector<std::string> texts = gather_texts(members, own != nullptr ? *own : "", stop);
   std::string message;
-  for (int rank = 0; rank < members.world_size(); ++rank) {
-    if (announcements[static_cast<std::size_t>(rank)].status != Status::kFailed) continue;
-    const char* text = static_cast<const char*>(rows.const_data_ptr()) + rank * kReasonBytes;
+  for (std::size_t rank = 0; rank < texts.size(); ++rank) {
+    if (announcements[rank].status != Status::kFailed) continue;
     if (!message.empty()) message += "; ";
-    message += members.name(rank) + " failed: ";
-    message += printable({text, strnlen(text, kReasonBytes)});
+    message += members.name(static_cast<int>(rank)) + " failed: " + texts[rank];
   }
   throw AgreedError(message);
+}
+
+/// Returns if all ranks are at the same.
+void throw_differences(const Members& members, const Contribution& contribution,
+                       const std::vector<Announcement>& announcements,
+                       const std::stop_token& stop) {
+  const auto own = static_cast<std::size_t>(members.rank());
+  const auto other = std::ranges::find_if(announcements, [&](const Announcement& announcement) {
+    return announcement.key != announcements[own].key ||
+           announcement.raw_bytes != announcements[own].raw_bytes;
+  });
+  if (other == announcements.end()) return;
+  const std::vector<std::string> texts = gather_texts(
+      members, contribution.subject + " with " + std::to_string(contribution.raw_bytes) + " bytes",
+      stop);
+  const auto has = [&](std::size_t rank) {
+    return members.name(static_cast<int>(rank)) + " has " + texts[rank];
+  };
+  throw AgreedError("ranks are at different " + contribution.noun + "s: " + has(own) + ", " +
+                    has(static_cast<std::size_t>(other - announcements.begin())) + "; " +
+                    contribution.remedy);
 }
 
 /// alltoall with split sizes: neither padding nor a copy to oneself. For one peer its payload
@@ -110,6 +139,7 @@ Exchanged exchange(const Members& members, const Contribution& contribution, con
       })) {
     throw_reasons(members, contribution, announcements, stop);
   }
+  throw_differences(members, contribution, announcements, stop);
   check_announcements(members, announcements, limit);
   const auto& outgoing = std::get<Payloads>(contribution.content);
   const auto own = static_cast<std::size_t>(members.rank());

@@ -1,6 +1,7 @@
 #include "hook/bind.h"
 
 #include <pybind11/stl.h>
+#include <torch/csrc/jit/python/pybind_utils.h>
 
 #include <memory>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
@@ -54,9 +55,16 @@ void bind(py::module_& module) {
   py::class_<Hook, std::shared_ptr<Hook>>(module, "Hook")
       .def(py::init(&make), py::arg("communicator"), py::arg("hosts"), py::arg("codec"),
            py::arg("histories"))
-      .def("register", [](const std::shared_ptr<Hook>& hook, c10d::Reducer& reducer) {
-        reducer.register_comm_hook(std::make_unique<ReducerHook>(hook));
-      });
+      .def("register",
+           [](const std::shared_ptr<Hook>& hook, c10d::Reducer& reducer) {
+             reducer.register_comm_hook(std::make_unique<ReducerHook>(hook));
+           })
+      .def(
+          "run",
+          [](Hook& hook, const c10d::GradBucket& bucket) {
+            return std::make_shared<torch::jit::PythonFutureWrapper>(hook.run(bucket));
+          },
+          py::arg("bucket"));
 }
 
 }  // namespace lmgc::hook

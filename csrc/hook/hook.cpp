@@ -34,7 +34,9 @@ c10::intrusive_ptr<c10::ivalue::Future> Hook::run(const c10d::GradBucket& bucket
   const auto flight = std::make_shared<Flight>();
   flight->caller = "hook";
   flight->noun = "bucket";
+  flight->remedy = "wrap the same model with the same DDP arguments on every rank";
   flight->index = static_cast<std::int64_t>(bucket.getIndex());
+  flight->tally = flight->index;
   flight->values = bucket.getBuffer();
   const auto world_size = static_cast<std::int64_t>(communicator_->roster().global_ranks.size());
   if (world_size == 1 || bucket.getBuffer().numel() == 0) {
