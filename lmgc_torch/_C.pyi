@@ -1,9 +1,10 @@
 import builtins
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, overload
 
 import torch
-from torch._C._distributed_c10d import ProcessGroup, Reducer, Store
+from torch._C._distributed_c10d import GradBucket, ProcessGroup, Reducer, Store
+from torch.futures import Future
 
 SERIALIZATIONS: list[str]
 
@@ -190,6 +191,36 @@ class Communicator:
     def stats(self) -> dict[int, Counters]: ...
     def close(self) -> None: ...
 
+class Coding:
+    @overload
+    def __init__(self, codec: Codec, parameters: Sequence[Parameter], name: str) -> None: ...
+    @overload
+    def __init__(self, problem: str) -> None: ...
+    @property
+    def has_history(self) -> bool: ...
+
+class Collectives:
+    """Futures hold the outputs."""
+
+    def __init__(self, communicator: Communicator) -> None: ...
+    def all_reduce(
+        self,
+        tensor: torch.Tensor,
+        op: str,
+        coding: Coding,
+        after: Future[list[torch.Tensor]] | None,
+    ) -> Future[list[torch.Tensor]]: ...
+    def all_gather(
+        self,
+        outputs: Sequence[torch.Tensor],
+        input: torch.Tensor,
+        coding: Coding,
+        after: Future[list[torch.Tensor]] | None,
+    ) -> Future[list[torch.Tensor]]: ...
+    def reduce_scatter(
+        self, output: torch.Tensor, inputs: Sequence[torch.Tensor], op: str, coding: Coding
+    ) -> Future[list[torch.Tensor]]: ...
+
 class Planner:
     def __init__(
         self,
@@ -215,6 +246,7 @@ class Hook:
         planning: ProcessGroup | None = ...,
     ) -> None: ...
     def register(self, reducer: Reducer) -> None: ...
+    def run(self, bucket: GradBucket) -> Future[torch.Tensor]: ...
     def close(self) -> None: ...
     def plan(self) -> dict[str, Any] | None: ...
     def resume_plan(self, method: int | None) -> None: ...

@@ -75,6 +75,7 @@ class Codec:
             _C.Parameter(shape, history)
             for shape, history in zip(shapes or (), self._histories, strict=True)
         ]
+        self._last_call: torch.futures.Future[Any] | None = None  # whose history is this one's
         self.fingerprint = ""  # SHA-256 of the language model, if there is one
         if preset == "paper":
             from lmgc_torch.model import load_language_model  # it takes file readers along

@@ -1,14 +1,19 @@
-"""Ranks compare what must be equal before they go on."""
+"""Ranks compare what must be equal before they send each other payloads."""
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.distributed as dist
 
+from lmgc_torch.version import __version__
+
 _MAX_DIFFERENCES = 5
+SAME_INSTALLATION = "Start every rank with the same installation, arguments and network"
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,15 @@ class Agreement:
 
     token: str
     told: list[dict[str, str]]
+
+
+def installation() -> dict[str, str]:
+    """What ranks must have in common to understand each other's payloads."""
+    return {
+        "lmgc_torch version": __version__,
+        "torch version": str(torch.__version__),
+        "byte order": sys.byteorder,
+    }
 
 
 def shake_hands(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
@@ -24,17 +23,15 @@ from lmgc_torch.groups import (
     make_communicator,
     make_planning_group,
 )
-from lmgc_torch.handshake import shake_hands
+from lmgc_torch.handshake import SAME_INSTALLATION, installation, shake_hands
 from lmgc_torch.history import make_histories
 from lmgc_torch.plan import AUTO, CANDIDATES, PLAIN, explain
 from lmgc_torch.state import SharedState
 from lmgc_torch.stats import Stats, counters_of
-from lmgc_torch.version import __version__
 
 __all__ = ["Handle", "register"]
 
 _CALLER = "lmgc_torch.register"
-_REMEDY = "Start every rank with the same installation, arguments and network"
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -124,6 +121,21 @@ def register(
     Raises on every rank, and registers nothing, when one of them cannot go along or ranks differ in
     versions, preset, options, model or parameters.
     """
+    hook, handle = make_hook(ddp, preset, hosts, timeout, options)
+    hook.register(ddp.reducer)
+    if ddp.logger is not None:
+        ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
+    return handle
+
+
+def make_hook(
+    ddp: DistributedDataParallel,
+    preset: str,
+    hosts: DeviceMesh | Sequence[Sequence[int]] | None,
+    timeout: timedelta | None,
+    options: Mapping[str, Any],
+) -> tuple[_C.Hook, Handle]:
+    """What `register` registers."""
     group = _group_of(ddp)
     ranks = dist.get_process_group_ranks(group)
     if len(ranks) == 1:
@@ -146,9 +158,11 @@ def register(
             facts["hosts"] = repr(given_hosts(hosts, ranks))
     except Exception as error:
         problem = error
-    hands = shake_hands(group, ranks, facts, problem, _CALLER, _REMEDY, {"host": host_identity()})
+    hands = shake_hands(
+        group, ranks, facts, problem, _CALLER, SAME_INSTALLATION, {"host": host_identity()}
+    )
     two_levels = (
-        group_by_host(ranks, [told["host"] for told in hands.told])
+        group_by_host(ranks, [one["host"] for one in hands.told])
         if hosts is None
         else given_hosts(hosts, ranks)
     )
@@ -169,12 +183,9 @@ def register(
         ],
         planning,
     )
-    hook.register(ddp.reducer)
     # Ends its threads with the module, or before the interpreter if that ends first.
     weakref.finalize(ddp, hook.close)
-    if ddp.logger is not None:
-        ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
-    return Handle(communicator, hook, preset, SharedState(group, hook, preset, histories))
+    return hook, Handle(communicator, hook, preset, SharedState(group, hook, preset, histories))
 
 
 def _group_of(ddp: object) -> dist.ProcessGroup:
@@ -228,12 +239,7 @@ def _check_module(ddp: DistributedDataParallel) -> None:
 
 def _facts(ddp: DistributedDataParallel, codec: Codec) -> dict[str, str]:
     """What must be equal on all ranks."""
-    facts = {
-        "lmgc_torch version": __version__,
-        "torch version": str(torch.__version__),
-        "byte order": sys.byteorder,
-        "model fingerprint": codec.fingerprint or "none",
-    }
+    facts = installation() | {"model fingerprint": codec.fingerprint or "none"}
     facts |= {name: repr(value) for name, value in asdict(codec.options).items()}
     for name, parameter in _parameters(ddp):
         facts[f"parameter {name}"] = f"{parameter.dtype} {list(parameter.shape)}"

@@ -10,6 +10,13 @@ import torch.distributed as dist
 
 from ddp_attacks import attacks, attacks_between_hosts, gone, starved
 from ddp_basics import Report, write_report
+from ddp_collectives import (
+    collective_errors,
+    collective_gone,
+    collectives,
+    other_histories,
+    with_history,
+)
 from ddp_differences import differences
 from ddp_endurance import endurance
 from ddp_equality import groups, training
@@ -17,6 +24,7 @@ from ddp_faults import faults, killed, unfinished
 from ddp_gradients import gradients_after_failure
 from ddp_interrupts import interrupted
 from ddp_planner import logged, planned
+from ddp_python_hook import python_hook
 from ddp_registration import language_model
 from ddp_state import checkpoint, rebuild, resume, unlike_states
 from ddp_wire import by_hosts, profiled, shared
@@ -29,6 +37,9 @@ SCENARIOS = {
         attacks_between_hosts,
         by_hosts,
         checkpoint,
+        collective_errors,
+        collective_gone,
+        collectives,
         differences,
         endurance,
         faults,
@@ -39,8 +50,10 @@ SCENARIOS = {
         killed,
         language_model,
         logged,
+        other_histories,
         planned,
         profiled,
+        python_hook,
         rebuild,
         resume,
         shared,
@@ -48,6 +61,7 @@ SCENARIOS = {
         training,
         unfinished,
         unlike_states,
+        with_history,
     )
 }
 

@@ -192,3 +192,13 @@ def test_modules_and_groups_that_cannot_be_hooked() -> None:
     dist.destroy_process_group()
     with pytest.raises(RuntimeError, match="process group was destroyed"):
         lmgc_torch.register(ddp, "fast")
+
+
+def test_python_form_has_the_same_bits_and_fits_wrappers() -> None:
+    for report in launch("python_hook", 2):
+        assert report["same"]
+        cpp, python = report["payload_bytes"]
+        assert python == cpp
+        for name in {"fp16", "bf16"} & set(report):
+            assert report[name]["same"], name
+            assert report[name]["raw"] == report["raw"] // 2  # the cast bucket travels

@@ -3,18 +3,9 @@
 #include <string>
 
 namespace lmgc::collective {
-namespace {
-
-std::string described(const Members& members, std::size_t rank, const Announcement& announcement) {
-  return members.name(static_cast<int>(rank)) + " has bucket " +
-         std::to_string(announcement.bucket) + " with " + std::to_string(announcement.raw_bytes) +
-         " bytes";
-}
-
-}  // namespace
 
 std::vector<std::int64_t> Announcement::words() const {
-  std::vector<std::int64_t> words{static_cast<std::int64_t>(status), bucket, raw_bytes};
+  std::vector<std::int64_t> words{static_cast<std::int64_t>(status), key, raw_bytes};
   words.insert(words.end(), payload_bytes.begin(), payload_bytes.end());
   return words;
 }
@@ -25,15 +16,8 @@ Announcement Announcement::of_words(std::span<const std::int64_t> words) {
 
 void check_announcements(const Members& members, std::span<const Announcement> announcements,
                          const Limit& limit) {
-  const auto own_rank = static_cast<std::size_t>(members.rank());
-  const Announcement& own = announcements[own_rank];  // the one that no peer wrote
   for (std::size_t rank = 0; rank < announcements.size(); ++rank) {
     const Announcement& other = announcements[rank];
-    if (other.bucket != own.bucket || other.raw_bytes != own.raw_bytes) {
-      throw AgreedError("ranks are at different buckets: " + described(members, own_rank, own) +
-                        ", " + described(members, rank, other) +
-                        "; wrap the same model with the same DDP arguments on every rank");
-    }
     for (std::size_t to = 0; to < other.payload_bytes.size(); ++to) {
       const std::int64_t bytes = other.payload_bytes[to];
       if (other.status == Status::kReady && bytes >= 0 && bytes <= limit(rank, to)) continue;

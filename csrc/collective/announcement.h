@@ -16,7 +16,7 @@ enum class Status : std::int64_t { kReady = 0, kFailed = 1 };
 /// row of 3 + world size 64-bit integers.
 struct Announcement {
   Status status = Status::kReady;
-  std::int64_t bucket = 0;
+  std::int64_t key = 0;  ///< of what the rank is at
   std::int64_t raw_bytes = 0;
   std::vector<std::int64_t> payload_bytes;  ///< for each rank
 
@@ -32,8 +32,8 @@ class AgreedError : public std::runtime_error {
 /// Most bytes that a payload from one rank to another can have.
 using Limit = std::function<std::int64_t(std::size_t from, std::size_t to)>;
 
-/// Throws AgreedError unless all ranks are at the same bucket, with payloads within the limit. No
-/// rank has failed: that is told otherwise.
+/// Throws AgreedError unless all payloads are within the limit. No rank has failed: that is told
+/// otherwise.
 void check_announcements(const Members& members, std::span<const Announcement> announcements,
                          const Limit& limit);
 

@@ -4,15 +4,15 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 #include <string_view>
 
+#include "collective/transfer.h"
 #include "collective/wait.h"
 
 namespace lmgc::collective {
 namespace {
 
-constexpr std::int64_t kReasonBytes = 1024;
+constexpr std::int64_t kTextBytes = 1024;
 
 using Payloads = std::vector<at::Tensor>;
 
@@ -29,7 +29,7 @@ std::vector<Announcement> announce(const Members& members, const Contribution& c
                                    const std::stop_token& stop) {
   const auto* payloads = std::get_if<Payloads>(&contribution.content);
   Announcement own{payloads != nullptr ? Status::kReady : Status::kFailed,
-                   contribution.bucket,
+                   contribution.key,
                    contribution.raw_bytes,
                    {}};
   for (int rank = 0; rank < members.world_size(); ++rank) {
@@ -59,22 +59,33 @@ bool is_passed_on(std::string_view reason) {
   return reason.starts_with("rank ") && reason.find(kFailed) < reason.find(':');
 }
 
+std::vector<std::string> gather_texts(const Members& members, const std::string& own,
+                                      const std::stop_token& stop) {
+  at::Tensor row = at::zeros({kTextBytes}, at::kByte);
+  std::memcpy(row.mutable_data_ptr(), own.data(),
+              std::min(own.size(), static_cast<std::size_t>(kTextBytes)));
+  const at::Tensor rows = gather_rows(members, row, stop);
+  std::vector<std::string> texts;
+  for (int rank = 0; rank < members.world_size(); ++rank) {
+    const char* text = static_cast<const char*>(rows.const_data_ptr()) + rank * kTextBytes;
+    texts.push_back(printable({text, strnlen(text, kTextBytes)}));
+  }
+  return texts;
+}
+
 [[noreturn]] void throw_reasons(const Members& members, const Contribution& contribution,
                                 const std::vector<Announcement>& announcements,
                                 const std::stop_token& stop) {
-  at::Tensor row = at::zeros({kReasonBytes}, at::kByte);
-  if (const auto* reason = std::get_if<std::string>(&contribution.content)) {
-    std::memcpy(row.mutable_data_ptr(), reason->data(),
-                std::min(reason->size(), static_cast<std::size_t>(kReasonBytes)));
-  }
-  const at::Tensor rows = gather_rows(members, row, stop);
+  const auto* own = std::get_if<std::string>(&contribution.content);
+  const std::vector<std::string> texts = gather_texts(members, own != nullptr ? *own : "", stop);
   std::vector<std::string> reasons;
-  for (int rank = 0; rank < members.world_size(); ++rank) {
-    if (announcements[static_cast<std::size_t>(rank)].status != Status::kFailed) continue;
-    const char* text = static_cast<const char*>(rows.const_data_ptr()) + rank * kReasonBytes;
-    std::string reason = printable({text, strnlen(text, kReasonBytes)});
+  for (std::size_t rank = 0; rank < texts.size(); ++rank) {
+    if (announcements[rank].status != Status::kFailed) continue;
     // One that is passed on names its rank already.
-    if (!is_passed_on(reason)) reason = members.name(rank).append(kFailed) + reason;
+    std::string reason = texts[rank];
+    if (!is_passed_on(reason)) {
+      reason = members.name(static_cast<int>(rank)).append(kFailed) + reason;
+    }
     if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(std::move(reason));
   }
   std::string message;
@@ -82,56 +93,46 @@ bool is_passed_on(std::string_view reason) {
   throw AgreedError(message);
 }
 
-/// Memory for the payloads of an exchange, taken before the announcement: a rank that has none can
-/// still tell it.
-struct Buffers {
-  at::Tensor input;   ///< the payloads for the peers
-  at::Tensor output;  ///< what the peers may send at most; pages that they do not fill cost nothing
-};
-
-Buffers make_buffers(const Members& members, const Payloads& outgoing, const Limit& limit) {
+/// Returns if all ranks are at the same.
+void throw_differences(const Members& members, const Contribution& contribution,
+                       const std::vector<Announcement>& announcements,
+                       const std::stop_token& stop) {
   const auto own = static_cast<std::size_t>(members.rank());
-  Payloads peers;
-  std::int64_t most_bytes = 0;
-  for (std::size_t rank = 0; rank < outgoing.size(); ++rank) {
-    if (rank == own) continue;
-    peers.push_back(outgoing[rank]);
-    most_bytes += limit(rank, own);
-  }
-  return {peers.size() == 1 ? peers.front() : at::cat(peers), at::empty({most_bytes}, at::kByte)};
+  const auto other = std::ranges::find_if(announcements, [&](const Announcement& announcement) {
+    return announcement.key != announcements[own].key ||
+           announcement.raw_bytes != announcements[own].raw_bytes;
+  });
+  if (other == announcements.end()) return;
+  const std::vector<std::string> texts = gather_texts(
+      members, contribution.subject + " with " + std::to_string(contribution.raw_bytes) + " bytes",
+      stop);
+  const auto has = [&](std::size_t rank) {
+    return members.name(static_cast<int>(rank)) + " has " + texts[rank];
+  };
+  throw AgreedError("ranks are at different " + contribution.noun + "s: " + has(own) + ", " +
+                    has(static_cast<std::size_t>(other - announcements.begin())) + "; " +
+                    contribution.remedy);
 }
 
-/// alltoall with split sizes: neither padding nor a copy to oneself. For one peer its payload
-/// itself is the input.
-Payloads swap(const Members& members, Buffers& buffers, const Payloads& outgoing,
-              const std::vector<std::int64_t>& sizes, const std::stop_token& stop) {
+/// Memory for all that peers may send, taken before the announcement: a rank that has none can
+/// still tell it. Pages that they do not fill cost nothing.
+at::Tensor make_room(const Members& members, const Limit& limit) {
   const auto own = static_cast<std::size_t>(members.rank());
-  std::vector<std::int64_t> input_splits(outgoing.size());
-  std::vector<std::int64_t> output_splits = sizes;
-  for (std::size_t rank = 0; rank < outgoing.size(); ++rank) {
-    if (rank != own) input_splits[rank] = outgoing[rank].numel();
+  std::int64_t most_bytes = 0;
+  for (std::size_t rank = 0; rank < static_cast<std::size_t>(members.world_size()); ++rank) {
+    if (rank != own) most_bytes += limit(rank, own);
   }
-  at::Tensor output =
-      buffers.output.narrow(0, 0, std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}));
-  wait(members.group->alltoall_base(output, buffers.input, output_splits, input_splits), stop);
-
-  Payloads incoming(outgoing.size());
-  std::int64_t at_byte = 0;
-  for (std::size_t rank = 0; rank < outgoing.size(); ++rank) {
-    if (rank != own) incoming[rank] = output.narrow(0, at_byte, sizes[rank]);
-    at_byte += sizes[rank];
-  }
-  return incoming;
+  return at::empty({most_bytes}, at::kByte);
 }
 
 }  // namespace
 
 Exchanged exchange(const Members& members, Contribution contribution, const Limit& limit,
                    const std::stop_token& stop) {
-  Buffers buffers;
-  if (const auto* payloads = std::get_if<Payloads>(&contribution.content)) {
+  at::Tensor room;
+  if (std::holds_alternative<Payloads>(contribution.content)) {
     try {
-      buffers = make_buffers(members, *payloads, limit);
+      room = make_room(members, limit);
     } catch (const std::exception&) {
       contribution.content = "not enough memory to exchange payloads";
     }
@@ -142,6 +143,7 @@ Exchanged exchange(const Members& members, Contribution contribution, const Limi
       })) {
     throw_reasons(members, contribution, announcements, stop);
   }
+  throw_differences(members, contribution, announcements, stop);
   check_announcements(members, announcements, limit);
   const auto& outgoing = std::get<Payloads>(contribution.content);
   const auto own = static_cast<std::size_t>(members.rank());
@@ -153,7 +155,7 @@ Exchanged exchange(const Members& members, Contribution contribution, const Limi
   exchanged.sent_bytes +=
       static_cast<std::int64_t>(announcements[own].words().size() * sizeof(std::int64_t)) *
       (members.world_size() - 1);
-  exchanged.payloads = swap(members, buffers, outgoing, exchanged.sizes, stop);
+  exchanged.payloads = transfer(members, outgoing, exchanged.sizes, room, stop);
   return exchanged;
 }
 

@@ -16,20 +16,22 @@ struct Completion {
 
 }  // namespace
 
-void wait(const c10::intrusive_ptr<c10d::Work>& work, const std::stop_token& stop) {
+void wait(c10::ivalue::Future& future, const std::stop_token& stop) {
   // Owned by the callback too: it may come long after a stop.
   const auto completion = std::make_shared<Completion>();
-  work->getFuture()->addCallback([completion](c10::ivalue::Future&) {
+  future.addCallback([completion](c10::ivalue::Future&) {
     const std::lock_guard lock(completion->mutex);
     completion->done = true;
     completion->changed.notify_all();
   });
-  {
-    std::unique_lock lock(completion->mutex);
-    if (!completion->changed.wait(lock, stop, [&] { return completion->done; })) {
-      throw std::runtime_error("closed while waiting for the other ranks");
-    }
+  std::unique_lock lock(completion->mutex);
+  if (!completion->changed.wait(lock, stop, [&] { return completion->done; })) {
+    throw std::runtime_error("closed while waiting for the other ranks");
   }
+}
+
+void wait(const c10::intrusive_ptr<c10d::Work>& work, const std::stop_token& stop) {
+  wait(*work->getFuture(), stop);
   work->wait();
 }
 

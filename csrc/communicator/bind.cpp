@@ -2,11 +2,13 @@
 
 #include <ATen/Parallel.h>
 #include <pybind11/stl.h>
+#include <torch/csrc/jit/python/pybind_utils.h>
 
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "communicator/collectives.h"
 #include "communicator/communicator.h"
 
 namespace lmgc::communicator {
@@ -24,6 +26,52 @@ std::shared_ptr<Communicator> make(const GroupPtr& owner, std::vector<std::int64
   // OpenMP counts for each thread: the communicator's do as the one that makes it.
   return std::make_shared<Communicator>(collective::Roster{std::move(global_ranks), own, store},
                                         std::move(members), owner, at::get_num_threads());
+}
+
+using PythonFuture = std::shared_ptr<torch::jit::PythonFutureWrapper>;
+
+PythonFuture wrap(Collectives::FuturePtr future) {
+  return std::make_shared<torch::jit::PythonFutureWrapper>(std::move(future));
+}
+
+Collectives::FuturePtr unwrap(const PythonFuture& future) {
+  return future != nullptr ? future->fut : nullptr;
+}
+
+void bind_collectives(py::module_& module) {
+  py::class_<Coding>(module, "Coding")
+      .def(py::init([](std::shared_ptr<codec::Codec> codec,
+                       std::vector<codec::Parameter> parameters, std::string name) {
+             return Coding{std::move(codec), std::move(parameters), std::move(name), {}};
+           }),
+           py::arg("codec"), py::arg("parameters"), py::arg("name"))
+      .def(py::init([](std::string problem) { return Coding{{}, {}, {}, std::move(problem)}; }),
+           py::arg("problem"))
+      .def_property_readonly("has_history", &Coding::has_history);
+  // With the GIL: calls of several threads come one after another.
+  py::class_<Collectives>(module, "Collectives")
+      .def(py::init<std::shared_ptr<Communicator>>(), py::arg("communicator"))
+      .def(
+          "all_reduce",
+          [](Collectives& self, const at::Tensor& tensor, const std::string& op,
+             const Coding& coding, const PythonFuture& after) {
+            return wrap(self.all_reduce(tensor, op, coding, unwrap(after)));
+          },
+          py::arg("tensor"), py::arg("op"), py::arg("coding"), py::arg("after"))
+      .def(
+          "all_gather",
+          [](Collectives& self, const Collectives::Tensors& outputs, const at::Tensor& input,
+             const Coding& coding, const PythonFuture& after) {
+            return wrap(self.all_gather(outputs, input, coding, unwrap(after)));
+          },
+          py::arg("outputs"), py::arg("input"), py::arg("coding"), py::arg("after"))
+      .def(
+          "reduce_scatter",
+          [](Collectives& self, const at::Tensor& output, const Collectives::Tensors& inputs,
+             const std::string& op, const Coding& coding) {
+            return wrap(self.reduce_scatter(output, inputs, op, coding));
+          },
+          py::arg("output"), py::arg("inputs"), py::arg("op"), py::arg("coding"));
 }
 
 }  // namespace
@@ -45,6 +93,7 @@ void bind(py::module_& module) {
            py::arg("exchanges"))
       .def("stats", [](Communicator& communicator) { return communicator.stats().snapshot(); })
       .def("close", &Communicator::close, py::call_guard<py::gil_scoped_release>());
+  bind_collectives(module);
 }
 
 }  // namespace lmgc::communicator

@@ -8,6 +8,7 @@
 
 #include "codec/observe.h"
 #include "collective/roll_call.h"
+#include "collective/wait.h"
 #include "communicator/reason.h"
 #include "communicator/timed.h"
 
@@ -63,7 +64,7 @@ Communicator::~Communicator() {
 }
 
 void Communicator::submit(const std::shared_ptr<Flight>& flight) {
-  if (!pipeline_.submit(flight)) fail(*flight, "the hook is closed");
+  if (!pipeline_.submit(flight)) fail(*flight, "it is closed");
 }
 
 std::vector<Stage> Communicator::stages() {
@@ -74,28 +75,36 @@ std::vector<Stage> Communicator::stages() {
         fail(flight, flight.failure.value_or("closed while it was under way"));
         return false;
       }
-      run(flight);
+      run(flight, stop);
       return true;
     };
   };
   std::vector<Stage> stages;
   for (std::size_t round = 0; round < exchanges_.size(); ++round) {
-    stages.emplace_back(computing([this, round](Flight& flight) { prepare(round, flight); }));
+    stages.emplace_back(computing([this, round](Flight& flight, const std::stop_token& stop) {
+      prepare(round, flight, stop);
+    }));
     stages.emplace_back([this, round](Flight& flight, const std::stop_token& stop) {
-      if (takes_part(flight, round)) exchange(round, flight, stop);
-      return true;
+      return !takes_part(flight, round) || exchange(round, flight, stop);
     });
   }
-  stages.emplace_back(computing([this](Flight& flight) { finish(flight); }));
+  stages.emplace_back(computing([this](Flight& flight, auto&) { finish(flight); }));
   return stages;
 }
 
 void Communicator::fail(Flight& flight, const std::string& reason) {
   remember(flight, reason);
-  if (flight.future->completed()) return;
-  flight.future->setError(std::make_exception_ptr(std::runtime_error(
+  reject(flight, reason);
+}
+
+void Communicator::reject(Flight& flight, const std::string& reason) {
+  if (!flight.future->completed()) flight.future->setError(error(flight, reason));
+}
+
+std::exception_ptr Communicator::error(const Flight& flight, const std::string& reason) const {
+  return std::make_exception_ptr(std::runtime_error(
       std::string("lmgc_torch ") + flight.caller + " on " + roster_.name(roster_.own) + ", " +
-      flight.noun + " " + std::to_string(flight.index) + ": " + reason)));
+      flight.noun + " " + std::to_string(flight.index) + ": " + reason));
 }
 
 void Communicator::remember(const Flight& flight, const std::string& reason) {
@@ -120,18 +129,22 @@ void Communicator::contribute(Flight& flight, const Work& work) {
   }
 }
 
-void Communicator::prepare(std::size_t round, Flight& flight) {
+void Communicator::prepare(std::size_t round, Flight& flight, const std::stop_token& stop) {
   if (round == 0) flight.number = flights_++;
   if (!takes_part(flight, round)) return;
   contribute(flight, [&] {
     if (round == flight.operation->rounds().first) {
       check(flight, owner_);
+      if (flight.after) collective::wait(*flight.after, stop);
       flight.counters.raw_bytes = static_cast<std::int64_t>(flight.values.nbytes());
       flight.outgoing.raw_bytes = flight.counters.raw_bytes;
     }
     flight.operation->prepare(round, flight);
   });
-  flight.outgoing.bucket = flight.index;
+  flight.outgoing.key = flight.index ^ flight.kind;
+  flight.outgoing.subject = flight.noun + (" " + std::to_string(flight.index)) + flight.described;
+  flight.outgoing.noun = flight.noun;
+  flight.outgoing.remedy = flight.remedy;
 }
 
 void Communicator::finish(Flight& flight) {
@@ -140,13 +153,15 @@ void Communicator::finish(Flight& flight) {
   try {
     if (const auto failure = failure_before(flight)) throw std::runtime_error(*failure);
     result = flight.operation->result(flight);
-    const Timed timed("lmgc::observe", flight.index, flight.counters.observe_seconds);
-    codec::observe(result, flight.parameters);
+    if (flight.learns) {
+      const Timed timed("lmgc::observe", flight.index, flight.counters.observe_seconds);
+      codec::observe(result, flight.parameters);
+    }
   } catch (const std::exception& error) {
     return fail(flight, reason_of(error));
   }
   flight.counters.buckets = 1;
-  stats_.add(flight.index, flight.counters);
+  stats_.add(flight.tally, flight.counters);
   flight.future->markCompleted(result);
 }
 
@@ -157,20 +172,21 @@ std::string Communicator::lost(const std::string& symptom, const std::stop_token
          "; restart from the last checkpoint";
 }
 
-void Communicator::exchange(std::size_t round, Flight& flight, const std::stop_token& stop) {
+bool Communicator::exchange(std::size_t round, Flight& flight, const std::stop_token& stop) {
   Exchange& exchange = exchanges_[round];
   contribute(flight, [] {});  // an earlier flight may have failed meanwhile
   const auto* own_reason = std::get_if<std::string>(&flight.outgoing.content);
+  bool agreed = false;
   try {
     if (!exchange.usable) throw std::runtime_error(*own_reason);  // it is that failure's
     const Timed timed("lmgc::wire", flight.index, flight.counters.wire_seconds);
     flight.incoming = collective::exchange(exchange.members, flight.outgoing, flight.limit, stop);
     flight.counters.sent_bytes += flight.incoming.sent_bytes;
-    return;
+    return true;
   } catch (const collective::AgreedError& error) {
     // Told to all who take part later, before this rank's user may end the process.
+    agreed = true;
     if (!flight.failure) flight.failure = error.what();
-    remember(flight, *flight.failure);
   } catch (const std::exception& error) {
     exchange.usable = false;
     if (!flight.failure) {
@@ -178,7 +194,13 @@ void Communicator::exchange(std::size_t round, Flight& flight, const std::stop_t
     }
     fail(flight, *flight.failure);  // no later exchange need end soon
   }
+  if (agreed && flight.independent) {
+    reject(flight, *flight.failure);
+    return false;
+  }
+  if (agreed) remember(flight, *flight.failure);
   flight.outgoing.content = *flight.failure;
+  return true;
 }
 
 }  // namespace lmgc::communicator

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,8 +42,10 @@ class Communicator {
   /// callbacks may need it.
   void close() { pipeline_.stop(); }
 
-  /// The same at once, with that reason.
+  /// Completes the flight's future at once; it and all later flights fail.
   void fail(Flight& flight, const std::string& reason);
+  /// What the future of a flight that failed for `reason` is completed with.
+  [[nodiscard]] std::exception_ptr error(const Flight& flight, const std::string& reason) const;
   /// What it means that a group broke. Waits a little for the other ranks.
   [[nodiscard]] std::string lost(const std::string& symptom, const std::stop_token& stop) const;
 
@@ -66,13 +69,15 @@ class Communicator {
   };
 
   [[nodiscard]] std::vector<Stage> stages();
-  void prepare(std::size_t round, Flight& flight);
-  void exchange(std::size_t round, Flight& flight, const std::stop_token& stop);
+  void prepare(std::size_t round, Flight& flight, const std::stop_token& stop);
+  /// False: the flight has ended, on all ranks.
+  [[nodiscard]] bool exchange(std::size_t round, Flight& flight, const std::stop_token& stop);
   void finish(Flight& flight);
 
   /// Calls work() unless an earlier flight has failed. What it throws, the next exchange tells.
   template <typename Work>
   void contribute(Flight& flight, const Work& work);
+  void reject(Flight& flight, const std::string& reason);
   [[nodiscard]] std::optional<std::string> failure_before(const Flight& flight);
   void remember(const Flight& flight, const std::string& reason);
 

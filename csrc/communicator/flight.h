@@ -23,12 +23,22 @@ namespace lmgc::communicator {
 struct Flight {
   const char* caller = "";  ///< for messages: "hook" has "bucket" 3
   const char* noun = "";
+  const char* remedy = "";  ///< when ranks are at different ones
   std::int64_t index = 0;
+  std::string described;   ///< what else must be equal on all ranks
+  std::int64_t kind = 0;   ///< fingerprint of that
+  std::int64_t tally = 0;  ///< whose counters
+  /// All ranks take part in its first exchange. When they agree that it failed, it ends there, and
+  /// later flights go on without it.
+  bool independent = false;
+  bool learns = true;  ///< histories observe its result
   at::Tensor values;
   std::int64_t divisor = 1;  ///< of sums
   std::vector<codec::Parameter> parameters;
   std::shared_ptr<const codec::Codec> codec;
   std::shared_ptr<Operation> operation;
+  /// Completed, with whatever, before the histories may be used.
+  c10::intrusive_ptr<c10::ivalue::Future> after;
 
   c10::intrusive_ptr<c10::ivalue::Future> future =
       c10::make_intrusive<c10::ivalue::Future>(c10::TensorType::get());

@@ -20,6 +20,10 @@ std::int64_t most_bytes(std::int64_t values, const at::Tensor& tensor) {
   return values * static_cast<std::int64_t>(tensor.element_size()) + codec::kMaxOverheadBytes;
 }
 
+at::Tensor quotient(const at::Tensor& values, std::int64_t divisor) {
+  return divisor == 1 ? values.clone() : values.div(divisor);
+}
+
 at::Tensor RankOperation::encode(Flight& flight, const at::Tensor& values,
                                  std::span<const codec::Parameter> parameters, std::size_t part) {
   at::Tensor payload = flight.codec->encode(values, parameters, true, occasion(flight, part));

@@ -12,6 +12,9 @@ namespace lmgc::communicator {
 /// Most bytes that a payload of `values` of the tensor's dtype can have.
 [[nodiscard]] std::int64_t most_bytes(std::int64_t values, const at::Tensor& tensor);
 
+/// A new tensor of values / divisor, the same bits where that is 1.
+[[nodiscard]] at::Tensor quotient(const at::Tensor& values, std::int64_t divisor);
+
 /// What operations have in common, as one of the members of a group.
 class RankOperation : public Operation {
  public:

@@ -57,9 +57,8 @@ class ReduceScatter final : public OneRound {
     const std::int64_t count = flight.values.numel() / members_.world_size();
     std::vector<at::Tensor> payloads(world_size());
     for (std::size_t rank = 0; rank < world_size(); ++rank) {
-      const at::Tensor part =
-          flight.values.narrow(0, static_cast<std::int64_t>(rank) * count, count)
-              .div(flight.divisor);
+      const at::Tensor part = quotient(
+          flight.values.narrow(0, static_cast<std::int64_t>(rank) * count, count), flight.divisor);
       if (rank == own()) {
         flight.parts = {part};
       } else {

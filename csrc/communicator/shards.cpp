@@ -45,7 +45,8 @@ class Shards final : public RankOperation {
     std::vector<at::Tensor> payloads(world_size());
     for (std::size_t rank = 0; rank < world_size(); ++rank) {
       const codec::Shard& shard = flight.shards[rank];
-      const at::Tensor part = shard.gather(flight.values).div_(flight.divisor);
+      const at::Tensor part = shard.gather(flight.values);
+      if (flight.divisor != 1) part.div_(flight.divisor);
       if (rank == own()) {
         flight.parts.front() = part;
       } else {

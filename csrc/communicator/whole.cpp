@@ -11,7 +11,7 @@ class Whole final : public RankOperation {
 
   void prepare(std::size_t, Flight& flight) override {
     const Timed timed = encoding(flight);
-    flight.parts = {flight.values.div(flight.divisor)};
+    flight.parts = {quotient(flight.values, flight.divisor)};
     const at::Tensor payload = encode(flight, flight.parts.front(), flight.parameters, 0);
     flight.outgoing.content = std::vector<at::Tensor>(world_size(), payload);
     flight.limit = [limit = most_bytes(flight.values.numel(), flight.values)](auto, auto) {

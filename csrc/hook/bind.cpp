@@ -2,6 +2,7 @@
 
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
+#include <torch/csrc/jit/python/pybind_utils.h>
 
 #include <array>
 #include <functional>
@@ -141,6 +142,12 @@ void bind(py::module_& module) {
            [](const std::shared_ptr<Hook>& hook, c10d::Reducer& reducer) {
              reducer.register_comm_hook(std::make_unique<ReducerHook>(hook));
            })
+      .def(
+          "run",
+          [](Hook& hook, const c10d::GradBucket& bucket) {
+            return std::make_shared<torch::jit::PythonFutureWrapper>(hook.run(bucket));
+          },
+          py::arg("bucket"), py::call_guard<py::gil_scoped_release>())
       .def("close", &Hook::close, py::call_guard<py::gil_scoped_release>())
       .def("plan",
            [](Hook& hook) -> std::optional<py::dict> {

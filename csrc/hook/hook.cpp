@@ -78,7 +78,9 @@ FuturePtr Hook::run(const c10d::GradBucket& bucket) {
   const auto flight = std::make_shared<Flight>();
   flight->caller = "hook";
   flight->noun = "bucket";
+  flight->remedy = "wrap the same model with the same DDP arguments on every rank";
   flight->index = static_cast<std::int64_t>(bucket.getIndex());
+  flight->tally = flight->index;
   flight->values = bucket.getBuffer();
   flight->divisor = static_cast<std::int64_t>(communicator_->roster().global_ranks.size());
   if (flight->divisor == 1 || flight->values.numel() == 0) {

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "collective/agreement.h"
-#include "collective/wait.h"
+#include "collective/transfer.h"
 
 namespace lmgc::hook {
 namespace {
@@ -33,13 +33,14 @@ Link measure_link(const collective::Members& members, const std::vector<std::siz
   const std::int64_t peers = std::ranges::count(far, true);
 
   const auto exchange = [&](std::int64_t bytes_each) {
-    std::vector<std::int64_t> splits;
-    for (const bool is_far : far) splits.push_back(is_far ? bytes_each : 0);
-    std::vector<std::int64_t> received = splits;
-    at::Tensor out = at::empty({peers * bytes_each}, at::kByte);
-    at::Tensor in = at::zeros({peers * bytes_each}, at::kByte);
+    std::vector<std::int64_t> sizes;
+    for (const bool is_far : far) sizes.push_back(is_far ? bytes_each : 0);
+    const at::Tensor room = at::empty({peers * bytes_each}, at::kByte);
+    const at::Tensor some = at::zeros({bytes_each}, at::kByte), none = at::empty({0}, at::kByte);
+    std::vector<at::Tensor> outgoing;
+    for (const bool is_far : far) outgoing.push_back(is_far ? some : none);
     return nanoseconds(
-        [&] { collective::wait(members.group->alltoall_base(out, in, received, splits), stop); });
+        [&] { static_cast<void>(collective::transfer(members, outgoing, sizes, room, stop)); });
   };
 
   std::int64_t exchange_ns = std::numeric_limits<std::int64_t>::max();

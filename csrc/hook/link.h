@@ -10,7 +10,7 @@ namespace lmgc::hook {
 
 /// What the network between ranks takes, the same numbers on every rank: those of the slowest.
 struct Link {
-  std::int64_t exchange_ns = 0;       ///< an alltoall of next to nothing
+  std::int64_t exchange_ns = 0;       ///< a transfer of a byte to and from each
   std::int64_t reduction_ns = 0;      ///< an allreduce of next to nothing
   std::int64_t bytes_per_second = 1;  ///< that a rank sends while all send to all
 };

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <vector>
+
+#include "collective/members.h"
+
+namespace lmgc::collective {
+
+/// Sends each member its payload (1-D uint8 CPU tensors; the own one is not used) and receives
+/// `sizes` bytes from each into `room`, which holds them all; returns its parts, the own one
+/// undefined. Throws what the group failed with, or after a stop request; the group is no longer
+/// usable then.
+[[nodiscard]] std::vector<at::Tensor> transfer(const Members& members,
+                                               std::span<const at::Tensor> outgoing,
+                                               std::span<const std::int64_t> sizes,
+                                               const at::Tensor& room, const std::stop_token& stop);
+
+}  // namespace lmgc::collective

@@ -1,0 +1,136 @@
+"""Scenarios of FSDP and HSDP on the CPU, with and without compression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+
+import lmgc_torch
+from ddp_training import bits, same
+from lmgc_torch.fsdp import _parameter_groups
+
+STEPS = 8
+Report = dict[str, Any]
+
+
+class Net(nn.Module):
+    """Groups of layers, some of which shard unevenly, and one layer that is left out at times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(11, 24)
+        self.first = nn.Sequential(nn.Linear(24, 190), nn.LayerNorm(190))
+        self.second, self.third = nn.Linear(190, 141), nn.Linear(190, 141)
+        self.frozen = nn.Linear(141, 141).requires_grad_(False)
+        self.at_times = nn.Linear(141, 141)
+        self.head = nn.Linear(141, 3)
+
+    def forward(self, words: torch.Tensor, turn: int) -> torch.Tensor:
+        x = self.first(self.embedding(words)).tanh()
+        x = self.frozen(self.second(x) + self.third(x).tanh())
+        return self.head(self.at_times(x) if turn % 3 == 0 else x)
+
+
+def sharded_net(mesh: DeviceMesh, **arguments: Any) -> Net:
+    torch.manual_seed(0)
+    net = Net()
+    fully_shard(net.first, mesh=mesh, **arguments)
+    fully_shard([net.second, net.third], mesh=mesh, **arguments)
+    fully_shard(net, mesh=mesh, **arguments)
+    return net
+
+
+def trained(net: Net, accumulate: int = 1) -> Iterator[list[torch.Tensor | None]]:
+    """Bits of the shards of all gradients and parameters after each step."""
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    random = torch.Generator().manual_seed(dist.get_rank())
+    for turn in range(STEPS):
+        optimizer.zero_grad()
+        for micro in range(accumulate):
+            net.set_requires_gradient_sync(micro == accumulate - 1)
+            words = torch.randint(0, 11, (16,), generator=random)
+            net(words, turn).square().mean().backward()
+        gradients = [None if p.grad is None else bits(p.grad.to_local()) for p in net.parameters()]
+        optimizer.step()
+        yield gradients + [bits(p.to_local()) for p in net.parameters()]
+
+
+def in_fsdps_order(net: Net) -> bool:
+    """As PyTorch lists parameters in private."""
+    modules = [module for module in net.modules() if isinstance(module, FSDPModule)]
+    theirs = {id(state): state for state in (module._get_fsdp_state() for module in modules)}
+    return [group.parameters for group in _parameter_groups(net)] == [
+        [p.sharded_param for p in state._fsdp_param_group.fsdp_params] for state in theirs.values()
+    ]
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "bfloat16": {"mp_policy": MixedPrecisionPolicy(param_dtype=torch.bfloat16)},
+    "float16": {"mp_policy": MixedPrecisionPolicy(param_dtype=torch.float16)},
+    "reduced in float32": {
+        "mp_policy": MixedPrecisionPolicy(torch.bfloat16, reduce_dtype=torch.float32)
+    },
+    "not resharded": {"reshard_after_forward": False},
+}
+
+
+def sharded(rank: int) -> Report:
+    """FSDP over all ranks: whether each step has the bits of the same without compression."""
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    report: Report = {"order": in_fsdps_order(sharded_net(mesh))}
+    for name, arguments in CASES.items():
+        for parameters in (False, True):
+            net = sharded_net(mesh, **arguments)
+            lmgc_torch.collective_counters(mesh.get_group(), reset=True)
+            lmgc_torch.register_fsdp(net, parameters=parameters)
+            accumulate = 2 if parameters else 1
+            expected = trained(sharded_net(mesh, **arguments), accumulate)
+            report[f"{name}, {parameters}"] = {
+                "same": all(map(same, expected, trained(net, accumulate))),
+                "calls": lmgc_torch.collective_counters(mesh.get_group()).buckets,
+            }
+    report["error"] = ""
+    try:
+        lmgc_torch.register_fsdp(nn.Linear(2, 2))  # type: ignore[arg-type]
+    except TypeError as error:
+        report["error"] = str(error)
+    return report
+
+
+def replicated(rank: int) -> Report:
+    """HSDP of two replicas: the same, and payload bytes by step."""
+    mesh = init_device_mesh("cpu", (2, 2), mesh_dim_names=("replicate", "shard"))
+    group = mesh["replicate"].get_group()
+    report: Report = {}
+    for name, arguments in CASES.items():
+        net = sharded_net(mesh["shard"], **arguments)
+        codec = lmgc_torch.register_fsdp(net, replicas=mesh["replicate"])
+        good, sizes = True, []
+        lmgc_torch.collective_counters(group, reset=True)
+        for expected, bits_now in zip(
+            trained(sharded_net(mesh, **arguments)), trained(net), strict=True
+        ):
+            good = good and same(expected, bits_now)
+            sizes.append(lmgc_torch.collective_counters(group, reset=True).payload_bytes)
+        own = torch.cat([part.flatten() for part in bits_now if part is not None])
+        everyone = [torch.empty_like(own) for _ in range(2)]
+        dist.all_gather(everyone, own, group=group)
+        report[name] = {
+            "same": good,
+            "identical": torch.equal(*everyone),
+            "sizes": sizes,
+            "histories": len([1 for history in codec._histories if history and history.steps]),
+        }
+    report["error"] = ""
+    try:
+        lmgc_torch.register_fsdp(sharded_net(mesh))
+    except ValueError as error:
+        report["error"] = str(error)
+    return report
