@@ -23,8 +23,6 @@ from ddp_collectives import (
     collective_errors,
     collective_gone,
     collectives,
-    other_histories,
-    with_history,
 )
 from ddp_hostile import register_hostile
 from ddp_python_hook import python_hook
@@ -50,11 +48,9 @@ __all__ = [  # scenarios of other files
     "collective_gone",
     "collectives",
     "gone",
-    "other_histories",
     "profiled",
     "python_hook",
     "shared",
-    "with_history",
 ]
 
 TIMEOUT_SECONDS = 15
