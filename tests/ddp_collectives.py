@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -53,9 +54,13 @@ def reduces(tensor: torch.Tensor, op: str, **arguments: Any) -> bool:
 
 
 def collectives(rank: int) -> Report:
-    """Whether every collective gives the bits that it should, for each dtype and shape."""
+    return {"right": every_collective(rank), "history": with_history()}
+
+
+def every_collective(rank: int) -> dict[str, bool]:
+    """Whether each gives the bits that it should, for each dtype and shape."""
     count = dist.get_world_size()
-    report: Report = {}
+    report: dict[str, bool] = {}
     for dtype in FLOATS + INTEGERS:
         for op in ("SUM", "AVG") if dtype.is_floating_point else ("SUM",):
             report[f"all_reduce {op} {dtype}"] = all(
@@ -156,7 +161,7 @@ def steps(count: int) -> list[torch.Tensor]:
     ]
 
 
-def with_history(rank: int) -> Report:
+def with_history() -> Report:
     """Payload bytes of each step, when each waits for the one before and when all are under way."""
     shapes = [(100, 120), (100,)]
     expected = [sums(everyones(tensor), "AVG") for tensor in steps(6)]
@@ -164,25 +169,25 @@ def with_history(rank: int) -> Report:
     for name in ("waited", "under way"):
         codec = lmgc_torch.Codec("fast", shapes=shapes)
         tensors = steps(6)
-        lmgc_torch.collective_counters(reset=True)
-        sizes, works = [], []
+        start = lmgc_torch.collective_counters().payload_bytes
+        sent, works = [0], []
         for tensor in tensors:
             works.append(
                 lmgc_torch.all_reduce(tensor, dist.ReduceOp.AVG, async_op=True, codec=codec)
             )
             if name == "waited":
                 works[-1].wait()
-                sizes.append(lmgc_torch.collective_counters(reset=True).payload_bytes)
+                sent.append(lmgc_torch.collective_counters().payload_bytes - start)
         for work in works:
             work.wait()
-        total = sum(sizes) or lmgc_torch.collective_counters(reset=True).payload_bytes
+        total = lmgc_torch.collective_counters().payload_bytes - start
+        sizes = [after - before for before, after in itertools.pairwise(sent)]
         same = all(map(same_bits, tensors, expected))
         report[name] = {"same": same, "sizes": sizes, "total": total}
         own = steps(1)[0]
         gathered = [torch.empty_like(own) for _ in range(dist.get_world_size())]
         lmgc_torch.all_gather(gathered, own, codec=codec)
         report[name]["gathered"] = all(map(same_bits, gathered, everyones(own)))
-        report[name]["gathered_bytes"] = lmgc_torch.collective_counters().payload_bytes
     return report
 
 
@@ -233,23 +238,22 @@ def collective_errors(rank: int) -> Report:
     for name, call in calls.items():
         error = error_of(call)
         report[name] = {"error": error, "next": reduces(ones(4, 5), "SUM")}
-    return report
+    return {"calls": report, "other histories": other_histories(rank)}
 
 
-def other_histories(rank: int) -> Report:
+def other_histories(rank: int) -> list[str]:
     """One rank's codec has observed what the others' have not: nobody goes on after that."""
     codec = lmgc_torch.Codec("fast", shapes=[(100, 120), (100,)])
     first, second, third = steps(3)
     lmgc_torch.all_reduce(first, dist.ReduceOp.AVG, codec=codec)
     if rank == 0:
         codec.observe(first)
-    errors = [
+    return [
         error_of(
             lambda tensor=tensor: lmgc_torch.all_reduce(tensor, dist.ReduceOp.AVG, codec=codec)
         )
         for tensor in (second, third)
     ]
-    return {"errors": errors}
 
 
 def collective_gone(rank: int) -> Report:

@@ -15,7 +15,6 @@ import lmgc_torch
 from ddp_training import bits, same
 from lmgc_torch.fsdp import _parameter_groups
 
-STEPS = 8
 Report = dict[str, Any]
 
 
@@ -46,11 +45,11 @@ def sharded_net(mesh: DeviceMesh, **arguments: Any) -> Net:
     return net
 
 
-def trained(net: Net, accumulate: int = 1) -> Iterator[list[torch.Tensor | None]]:
+def trained(net: Net, steps: int, accumulate: int = 1) -> Iterator[list[torch.Tensor | None]]:
     """Bits of the shards of all gradients and parameters after each step."""
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     random = torch.Generator().manual_seed(dist.get_rank())
-    for turn in range(STEPS):
+    for turn in range(steps):
         optimizer.zero_grad()
         for micro in range(accumulate):
             net.set_requires_gradient_sync(micro == accumulate - 1)
@@ -91,9 +90,9 @@ def sharded(rank: int) -> Report:
             lmgc_torch.collective_counters(mesh.get_group(), reset=True)
             lmgc_torch.register_fsdp(net, parameters=parameters)
             accumulate = 2 if parameters else 1
-            expected = trained(sharded_net(mesh, **arguments), accumulate)
+            expected = trained(sharded_net(mesh, **arguments), 4, accumulate)
             report[f"{name}, {parameters}"] = {
-                "same": all(map(same, expected, trained(net, accumulate))),
+                "same": all(map(same, expected, trained(net, 4, accumulate))),
                 "calls": lmgc_torch.collective_counters(mesh.get_group()).buckets,
             }
     report["error"] = ""
@@ -115,7 +114,7 @@ def replicated(rank: int) -> Report:
         good, sizes = True, []
         lmgc_torch.collective_counters(group, reset=True)
         for expected, bits_now in zip(
-            trained(sharded_net(mesh, **arguments)), trained(net), strict=True
+            trained(sharded_net(mesh, **arguments), 8), trained(net, 8), strict=True
         ):
             good = good and same(expected, bits_now)
             sizes.append(lmgc_torch.collective_counters(group, reset=True).payload_bytes)

@@ -14,8 +14,6 @@ from ddp_collectives import (
     collective_errors,
     collective_gone,
     collectives,
-    other_histories,
-    with_history,
 )
 from ddp_differences import differences
 from ddp_endurance import endurance
@@ -30,6 +28,20 @@ from ddp_state import checkpoint, rebuild, resume, unlike_states
 from ddp_wire import by_hosts, profiled, shared
 
 TIMEOUT_SECONDS = 15
+
+
+def fsdp(rank: int) -> Report:
+    from ddp_fsdp import sharded  # FSDP takes seconds to load
+
+    return sharded(rank)
+
+
+def hsdp(rank: int) -> Report:
+    from ddp_fsdp import replicated
+
+    return replicated(rank)
+
+
 SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
@@ -43,14 +55,15 @@ SCENARIOS = {
         differences,
         endurance,
         faults,
+        fsdp,
         gone,
         gradients_after_failure,
         groups,
+        hsdp,
         interrupted,
         killed,
         language_model,
         logged,
-        other_histories,
         planned,
         profiled,
         python_hook,
@@ -61,7 +74,6 @@ SCENARIOS = {
         training,
         unfinished,
         unlike_states,
-        with_history,
     )
 }
 
