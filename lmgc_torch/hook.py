@@ -153,7 +153,7 @@ def make_hook(
         if preset not in (*PRESETS, AUTO):
             raise ValueError(f"unknown preset {preset!r}; use one of {', '.join(PRESETS)}, {AUTO}")
         codecs = [Codec(name, **options) for name in presets]
-        facts = _facts(ddp, codecs[0]) | {"preset": preset}
+        facts = _facts(ddp, codecs[0]) | {"preset": repr(preset)}
         if hosts is not None:
             facts["hosts"] = repr(given_hosts(hosts, ranks))
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,13 +88,13 @@ def sharded(rank: int) -> Report:
     for name, arguments in CASES.items():
         for parameters in (False, True):
             net = sharded_net(mesh, **arguments)
-            lmgc_torch.collective_counters(mesh.get_group(), reset=True)
+            before = lmgc_torch.collective_counters(mesh.get_group())
             lmgc_torch.register_fsdp(net, parameters=parameters)
             accumulate = 2 if parameters else 1
             expected = trained(sharded_net(mesh, **arguments), 4, accumulate)
             report[f"{name}, {parameters}"] = {
                 "same": all(map(same, expected, trained(net, 4, accumulate))),
-                "calls": lmgc_torch.collective_counters(mesh.get_group()).buckets,
+                "calls": (lmgc_torch.collective_counters(mesh.get_group()) - before).buckets,
             }
     report["error"] = ""
     try:
@@ -111,13 +112,13 @@ def replicated(rank: int) -> Report:
     for name, arguments in CASES.items():
         net = sharded_net(mesh["shard"], **arguments)
         codec = lmgc_torch.register_fsdp(net, replicas=mesh["replicate"])
-        good, sizes = True, []
-        lmgc_torch.collective_counters(group, reset=True)
+        good, sent = True, [lmgc_torch.collective_counters(group).payload_bytes]
         for expected, bits_now in zip(
             trained(sharded_net(mesh, **arguments), 8), trained(net, 8), strict=True
         ):
             good = good and same(expected, bits_now)
-            sizes.append(lmgc_torch.collective_counters(group, reset=True).payload_bytes)
+            sent.append(lmgc_torch.collective_counters(group).payload_bytes)
+        sizes = [later - earlier for earlier, later in itertools.pairwise(sent)]
         own = torch.cat([part.flatten() for part in bits_now if part is not None])
         everyone = [torch.empty_like(own) for _ in range(2)]
         dist.all_gather(everyone, own, group=group)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
 import torch.distributed as dist
 
 from lmgc_torch import groups
@@ -14,7 +13,7 @@ make_group = groups.make_group
 
 
 class GroupAround(dist.ProcessGroup):
-    """A subclass overrides what the hook uses: alltoall_base for what is announced, and sends."""
+    """A subclass overrides alltoall_base, the one collective that the hook uses."""
 
     alive: ClassVar[list[GroupAround]] = []  # in the hook's order; C++ keeps no Python part
 
@@ -22,18 +21,6 @@ class GroupAround(dist.ProcessGroup):
         super().__init__(group.rank(), group.size())
         self.group = group
         self.alive.append(self)
-
-    def alltoall_base(self, *arguments: Any) -> dist.Work:
-        return self.group.alltoall_base(*arguments)
-
-    def allreduce(self, *arguments: Any) -> dist.Work:
-        return self.group.allreduce(*arguments)
-
-    def send(self, tensors: list[torch.Tensor], to: int, tag: int) -> dist.Work:
-        return self.group.send(tensors, to, tag)
-
-    def recv(self, tensors: list[torch.Tensor], source: int, tag: int) -> dist.Work:
-        return self.group.recv(tensors, source, tag)
 
 
 def put_around_groups(around: Callable[[dist.ProcessGroup], dist.ProcessGroup]) -> None:

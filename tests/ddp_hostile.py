@@ -37,9 +37,8 @@ def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
         group.alltoall_base(announcements, own.repeat(2), [], []).wait()
         if attack not in sizes:
             received = torch.empty(int(announcements[4]), dtype=torch.uint8)
-            receiving = group.recv([received], 0, 0)
-            group.send([payload], 0, 0).wait()
-            receiving.wait()
+            splits = [received.numel(), 0], [payload.numel(), 0]
+            group.alltoall_base(received, payload, *splits).wait()
         future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
         future.set_result(values)
         return future

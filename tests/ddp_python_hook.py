@@ -49,7 +49,7 @@ def python_hook(rank: int) -> dict[str, Any]:
     def plain(wrapper: Callable[..., Any]) -> Attach:
         return lambda ddp: ddp.register_comm_hook(None, wrapper(allreduce_hook))
 
-    expected, cpp = trained(lmgc_torch.register)
+    expected, cpp = trained(lambda ddp: lmgc_torch.register(ddp, "fast"))
     trace, python = trained(hooked())
     counts = [handle.stats().total.payload_bytes for handle in (cpp, python) if handle]
     report: dict[str, Any] = {"same": same(expected, trace), "payload_bytes": counts}

@@ -25,9 +25,9 @@ def registration_errors(rank: int) -> Report:
 
     attempt("preset", wrapped(), "nonsense" if some else "fast")
     attempt("option", wrapped(), bytes_per_group=2 if some else 4)
-    lmgc_torch.hook.__version__ = "9.9" if some else lmgc_torch.__version__
+    lmgc_torch.handshake.__version__ = "9.9" if some else lmgc_torch.__version__
     attempt("version", wrapped())
-    lmgc_torch.hook.__version__ = lmgc_torch.__version__
+    lmgc_torch.handshake.__version__ = lmgc_torch.__version__
     twice = wrapped()
     if some:
         twice._register_builtin_comm_hook(dist.BuiltinCommHookType.ALLREDUCE)

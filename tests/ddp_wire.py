@@ -20,14 +20,13 @@ class CountingGroup(GroupAround):
 
     payload_bytes = sent_bytes = 0
 
-    def alltoall_base(self, out: torch.Tensor, tensor: torch.Tensor, *others: Any) -> dist.Work:
-        self.sent_bytes += tensor.nbytes * (self.size() - 1) // self.size()
-        return super().alltoall_base(out, tensor, *others)
-
-    def send(self, tensors: list[torch.Tensor], to: int, tag: int) -> dist.Work:
-        self.payload_bytes += tensors[0].nbytes
-        self.sent_bytes += tensors[0].nbytes
-        return super().send(tensors, to, tag)
+    def alltoall_base(
+        self, out: torch.Tensor, tensor: torch.Tensor, outs: list[int], ins: list[int], opts: Any
+    ) -> dist.Work:
+        self.payload_bytes += sum(ins)
+        announcements = 0 if ins else tensor.nbytes * (self.size() - 1) // self.size()
+        self.sent_bytes += sum(ins) + announcements
+        return self.group.alltoall_base(out, tensor, outs, ins, opts)
 
 
 class Tall(nn.Module):
@@ -93,7 +92,7 @@ def compared(rank: int, hosts: list[list[int]] | None) -> dict[str, Any]:
 
 
 def sums_in_rank_order(
-    ddp: DistributedDataParallel, hosts: list[list[int]] | None
+    ddp: DistributedDataParallel, hosts: list[list[int]] | None = None
 ) -> list[torch.Tensor]:
     sums = []
     for parameter in ddp.parameters():

@@ -145,7 +145,7 @@ def test_ranks_plan_alike(world_size: int) -> None:
         assert "trying plain allreduce" in report["before"]
         assert report["after"] == reports[0]["after"]
         assert "plain allreduce, decided at step" in report["after"]
-        assert report["state"] is None
+        assert report["state"] == "plain"
 
 
 def test_a_log_has_each_step_by_bucket() -> None:

@@ -1,44 +1,32 @@
 #include "collective/transfer.h"
 
-#include <stdexcept>
-#include <torch/csrc/distributed/c10d/Work.hpp>
+#include <ATen/Functions.h>
+
+#include "collective/wait.h"
 
 namespace lmgc::collective {
-namespace {
 
-using WorkPtr = c10::intrusive_ptr<c10d::Work>;
-
-constexpr int kTag = 0;
-
-/// gloo's sends and receives have no futures.
-void finish(const WorkPtr& work, const std::stop_token& stop) {
-  const std::stop_callback abort(stop, [&] { work->abort(); });
-  if (!work->wait()) throw std::runtime_error("closed while waiting for the other ranks");
-}
-
-}  // namespace
-
-/// In turns of one peer to send to and one to receive from. A rank is ready to receive before it
-/// sends, or that notice would wait behind the payload: gloo's alltoall uses one direction of a
-/// connection at a time.
+/// alltoall with split sizes: neither padding nor a copy to oneself. For one peer its payload
+/// itself is the input.
 std::vector<at::Tensor> transfer(const Members& members, std::span<const at::Tensor> outgoing,
                                  std::span<const std::int64_t> sizes, const at::Tensor& room,
                                  const std::stop_token& stop) {
-  const int own = members.rank(), count = members.world_size();
-  std::vector<at::Tensor> incoming(outgoing.size());
+  const auto own = static_cast<std::size_t>(members.rank());
+  std::vector<at::Tensor> peers, incoming(outgoing.size());
+  std::vector<std::int64_t> input_splits(outgoing.size());
+  std::vector<std::int64_t> output_splits(sizes.begin(), sizes.end());
   std::int64_t at_byte = 0;
-  for (int turn = 1; turn < count; ++turn) {
-    const int from = (own + count - turn) % count, to = (own + turn) % count;
-    const auto source = static_cast<std::size_t>(from);
-    incoming[source] = room.narrow(0, at_byte, sizes[source]);
-    at_byte += sizes[source];
-    std::vector<at::Tensor> in{incoming[source]}, out{outgoing[static_cast<std::size_t>(to)]};
-    WorkPtr receiving, sending;
-    if (in.front().numel() > 0) receiving = members.group->recv(in, from, kTag);
-    if (out.front().numel() > 0) sending = members.group->send(out, to, kTag);
-    if (receiving) finish(receiving, stop);
-    if (sending) finish(sending, stop);
+  for (std::size_t rank = 0; rank < outgoing.size(); ++rank) {
+    if (rank == own) continue;
+    peers.push_back(outgoing[rank]);
+    input_splits[rank] = outgoing[rank].numel();
+    incoming[rank] = room.narrow(0, at_byte, sizes[rank]);
+    at_byte += sizes[rank];
   }
+  at::Tensor input = peers.size() == 1 ? peers.front() : at::cat(peers);
+  at::Tensor output = room.narrow(0, 0, at_byte);
+  output_splits[own] = 0;
+  wait(members.group->alltoall_base(output, input, output_splits, input_splits), stop);
   return incoming;
 }
 
