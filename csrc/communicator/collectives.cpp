@@ -154,9 +154,8 @@ void Collectives::check_op(const std::string& op, const at::Tensor& tensor) cons
 Collectives::FuturePtr Collectives::all_reduce(const at::Tensor& tensor, const std::string& op,
                                                const Coding& coding, FuturePtr after) {
   // One for each call: shards that depended on earlier calls would differ after one that failed.
-  const collective::Members& members = communicator_->members(0);
-  const auto reduce = world_size_ > 2 ? reduce_shards(members) : reduce_whole(members);
-  return start(make_flight("all_reduce", reduce), {tensor}, [&](Flight& flight) {
+  const auto sum = reduce(communicator_->members(0));
+  return start(make_flight("all_reduce", sum), {tensor}, [&](Flight& flight) {
     check_tensor(tensor);
     check_op(op, tensor);
     flight.values = flat({tensor});

@@ -48,8 +48,6 @@ class Collectives {
   [[nodiscard]] FuturePtr reduce_scatter(const at::Tensor& output, const Tensors& inputs,
                                          const std::string& op, const Coding& coding);
 
-  [[nodiscard]] Communicator& communicator() { return *communicator_; }
-
  private:
   [[nodiscard]] std::shared_ptr<Flight> make_flight(const char* caller,
                                                     const std::shared_ptr<Operation>& operation);

@@ -31,13 +31,14 @@ class Operation {
   [[nodiscard]] virtual at::Tensor result(Flight& flight) = 0;
 };
 
-/// The average of all ranks' values. Every rank sends its values to every other and sums all: one
-/// exchange.
+/// The sum of all ranks' values / divisor. Every rank sends its values to every other and sums all:
+/// one exchange.
 [[nodiscard]] std::shared_ptr<Operation> reduce_whole(const collective::Members& members);
 
-/// The same. Each rank sums a shard and sends the sum to the others: two exchanges, in which a rank
-/// sends less than two payloads of all values, however many ranks there are.
-[[nodiscard]] std::shared_ptr<Operation> reduce_shards(const collective::Members& members);
+/// The same in the fewest bytes: that for two ranks; from three on each sums a shard and sends the
+/// sum to the others, two exchanges in which a rank sends less than two payloads of all values,
+/// however many ranks there are.
+[[nodiscard]] std::shared_ptr<Operation> reduce(const collective::Members& members);
 
 /// The same for hosts of several ranks. Ranks of a host sum raw shards, hosts exchange them
 /// compressed, each by its ranks of the same place, and ranks of a host share the sums: four

@@ -85,7 +85,8 @@ class Shards final : public RankOperation {
 
 }  // namespace
 
-std::shared_ptr<Operation> reduce_shards(const collective::Members& members) {
+std::shared_ptr<Operation> reduce(const collective::Members& members) {
+  if (members.world_size() == 2) return reduce_whole(members);
   return std::make_shared<Shards>(members);
 }
 

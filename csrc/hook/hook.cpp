@@ -23,9 +23,7 @@ std::shared_ptr<Operation> averaging(const Communicator& communicator, const Hos
   if (!hosts.empty()) {
     return communicator::reduce_by_hosts(communicator.members(0), communicator.members(1), hosts);
   }
-  const collective::Members& members = communicator.members(0);
-  return members.world_size() > 2 ? communicator::reduce_shards(members)
-                                  : communicator::reduce_whole(members);
+  return communicator::reduce(communicator.members(0));
 }
 
 std::vector<std::size_t> neighbours_of(std::size_t rank, const Hosts& hosts) {
