@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -151,6 +152,11 @@ def attacked_step(
             Attacking.armed = rank == VICTIM
             if attack.endswith(" at backward"):
                 ddp.module.layers[0].weight.register_hook(lambda _: strike_once(attack))
+            if attack == "interrupt while backward waits":
+                if rank == VICTIM:
+                    threading.Timer(0.3, strike, ["interrupt"]).start()
+                else:
+                    time.sleep(1)
             start = time.monotonic()
         try:
             ddp(torch.randn(40, 60)).backward()
@@ -212,16 +218,16 @@ def starved(rank: int) -> dict[str, Any]:
 
 def gone(rank: int) -> dict[str, Any]:
     """The victim ends, or stands still until the others have noticed."""
-    put_around_groups(Attacking)
+    attack = os.environ["ATTACK"]
+    if not attack.startswith("interrupt"):  # by which the interpreter ends
+        put_around_groups(Attacking)
     pids = [0, 0, 0]
     dist.all_gather_object(pids, os.getpid())
-    attack = os.environ["ATTACK"]
     if rank == VICTIM:
         kinds = {"stop": -signal.SIGKILL, "interrupt": -signal.SIGINT}
         write_report({"exit_code": kinds.get(attack.partition(" ")[0], 3)})
     report = attacked_step(rank, attack)
     assert rank != VICTIM, f"{attack} has not ended this process"
-    time.sleep(1)  # what is still under way ends, with its Python groups, before the interpreter
     if rank == 0 and attack.startswith("stop"):
         time.sleep(3)  # the other one notices by itself
         with suppress(ProcessLookupError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from ddp_endurance import endurance
 from ddp_equality import groups, training
 from ddp_faults import faults, killed, unfinished
 from ddp_gradients import gradients_after_failure
+from ddp_groups import leave
 from ddp_interrupts import interrupted
 from ddp_planner import logged, planned
 from ddp_python_hook import python_hook
@@ -80,6 +82,8 @@ SCENARIOS = {
 
 def main() -> None:
     scenarios, rank, world_size, folder = sys.argv[1:]
+    # What a shell starts in the background ignores it, and so would this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo",
@@ -92,6 +96,7 @@ def main() -> None:
     for scenario in scenarios.split("+"):
         report |= SCENARIOS[scenario](int(rank))
     write_report(report)
+    leave()
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def test_all_ranks_hear_who_lacks_memory(starved: Reports, attack: str, ranks: l
         "stop at payload 0",
         "stop at announcement 1",
         "interrupt at backward",  # the rank ends with KeyboardInterrupt
-        "interrupt at payload 1",  # while backward waits
+        "interrupt while backward waits",
     ],
 )
 def test_a_rank_that_is_gone_is_named(attack: str, monkeypatch: pytest.MonkeyPatch) -> None:
