@@ -44,6 +44,8 @@ class Attacking(GroupAround):
     def alltoall_base(
         self, out: torch.Tensor, tensor: torch.Tensor, outs: list[int], ins: list[int], opts: Any
     ) -> dist.Work:
+        if ins and not any(ins):  # payloads for higher ranks, of which it has none
+            return self.group.alltoall_base(out, tensor, outs, ins, opts)
         exchange = GroupAround.alive.index(self)
         message = "payload" if ins else "announcement"
         what, _, where = Attacking.attack.partition(" at ")

@@ -37,8 +37,10 @@ def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
         group.alltoall_base(announcements, own.repeat(2), [], []).wait()
         if attack not in sizes:
             received = torch.empty(int(announcements[4]), dtype=torch.uint8)
-            splits = [received.numel(), 0], [payload.numel(), 0]
-            group.alltoall_base(received, payload, *splits).wait()
+            up = group.alltoall_base(received, payload[:0], [received.numel(), 0], [0, 0])
+            down = group.alltoall_base(received[:0], payload, [0, 0], [payload.numel(), 0])
+            up.wait()
+            down.wait()
         future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
         future.set_result(values)
         return future

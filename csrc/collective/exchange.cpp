@@ -157,7 +157,7 @@ Exchanged exchange(const Members& members, Contribution contribution, const Limi
   exchanged.sent_bytes +=
       static_cast<std::int64_t>(announcements[own].words().size() * sizeof(std::int64_t)) *
       (members.world_size() - 1);
-  exchanged.payloads = transfer(members, std::move(outgoing), exchanged.sizes, room, stop);
+  exchanged.payloads = transfer(members, outgoing, exchanged.sizes, room, stop);
   return exchanged;
 }
 

@@ -2,11 +2,29 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "collective/wait.h"
 
 namespace lmgc::collective {
+namespace {
+
+std::int64_t sum(std::span<const std::int64_t> sizes) {
+  return std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+}
+
+/// What the members in [first, end) have of `bytes`.
+Packed part(const at::Tensor& bytes, std::span<const std::int64_t> sizes, std::size_t first,
+            std::size_t end) {
+  const std::span own = sizes.subspan(first, end - first);
+  Packed part{bytes.narrow(0, sum(sizes.first(first)), sum(own)),
+              std::vector<std::int64_t>(sizes.size())};
+  std::ranges::copy(own, part.sizes.begin() + static_cast<std::ptrdiff_t>(first));
+  return part;
+}
+
+}  // namespace
 
 Packed pack(const Members& members, std::span<const at::Tensor> payloads) {
   Packed packed;
@@ -20,20 +38,25 @@ Packed pack(const Members& members, std::span<const at::Tensor> payloads) {
   return packed;
 }
 
-/// alltoall with split sizes: neither padding nor a copy to oneself.
-std::vector<at::Tensor> transfer(const Members& members, Packed outgoing,
-                                 std::vector<std::int64_t> sizes, const at::Tensor& room,
+/// alltoall with split sizes: neither padding nor a copy to oneself. One sends to higher ranks and
+/// one to lower: gloo asks for a payload by the connection on which it sends, behind what it sends,
+/// and two collectives of the group in a row do not share connections.
+std::vector<at::Tensor> transfer(const Members& members, const Packed& outgoing,
+                                 const std::vector<std::int64_t>& sizes, const at::Tensor& room,
                                  const std::stop_token& stop) {
-  at::Tensor received =
-      room.narrow(0, 0, std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}));
-  wait(members.group->alltoall_base(received, outgoing.bytes, sizes, outgoing.sizes), stop);
-  std::vector<at::Tensor> incoming(sizes.size());
-  std::int64_t start = 0;
-  for (std::size_t rank = 0; rank < sizes.size(); ++rank) {
-    if (rank != static_cast<std::size_t>(members.rank())) {
-      incoming[rank] = received.narrow(0, start, sizes[rank]);
-    }
-    start += sizes[rank];
+  const auto own = static_cast<std::size_t>(members.rank()), count = sizes.size();
+  const auto start = [&](Packed sent, Packed received) {
+    return members.group->alltoall_base(received.bytes, sent.bytes, received.sizes, sent.sizes);
+  };
+  const auto up =
+      start(part(outgoing.bytes, outgoing.sizes, own, count), part(room, sizes, 0, own));
+  const auto down =
+      start(part(outgoing.bytes, outgoing.sizes, 0, own), part(room, sizes, own, count));
+  wait(up, stop);
+  wait(down, stop);
+  std::vector<at::Tensor> incoming(count);
+  for (std::size_t rank = 0; rank < count; ++rank) {
+    if (rank != own) incoming[rank] = part(room, sizes, rank, rank + 1).bytes;
   }
   return incoming;
 }

@@ -24,8 +24,8 @@ struct Packed {
 /// Sends each member its payload and receives `sizes` bytes from each, 0 from oneself, into `room`,
 /// which holds them all; returns its parts, the own one undefined. Throws what the group failed
 /// with, or after a stop request; the group is no longer usable then.
-[[nodiscard]] std::vector<at::Tensor> transfer(const Members& members, Packed outgoing,
-                                               std::vector<std::int64_t> sizes,
+[[nodiscard]] std::vector<at::Tensor> transfer(const Members& members, const Packed& outgoing,
+                                               const std::vector<std::int64_t>& sizes,
                                                const at::Tensor& room, const std::stop_token& stop);
 
 }  // namespace lmgc::collective

@@ -16,11 +16,11 @@ std::int64_t sum(const std::vector<std::int64_t>& numbers) {
 
 }  // namespace
 
-std::vector<codec::Shard> Balance::cut(std::int64_t bucket,
+std::vector<codec::Shard> Balance::cut(Position position,
                                        std::span<const codec::Parameter> parameters) {
   const std::lock_guard lock(mutex_);
-  if (bucket <= last_bucket_) begin_step();
-  last_bucket_ = bucket;
+  if (position <= last_) begin_step();
+  last_ = position;
   const auto count = static_cast<std::int64_t>(ahead_.size());
   std::int64_t values = 0;
   for (const codec::Parameter& parameter : parameters) values += parameter.values();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "codec/shards.h"
@@ -17,8 +18,11 @@ class Balance {
   explicit Balance(std::size_t world_size)
       : ahead_(world_size), values_(world_size), bytes_(world_size) {}
 
-  /// Cuts a step's next bucket.
-  [[nodiscard]] std::vector<codec::Shard> cut(std::int64_t bucket,
+  /// A bucket and its unit: they grow within a step.
+  using Position = std::pair<std::int64_t, std::int64_t>;
+
+  /// Cuts a step's next unit.
+  [[nodiscard]] std::vector<codec::Shard> cut(Position position,
                                               std::span<const codec::Parameter> parameters);
 
   /// How long the payloads of the shards' sums were. Counts from the next step on, when all ranks
@@ -29,7 +33,7 @@ class Balance {
   void begin_step();
 
   std::mutex mutex_;
-  std::int64_t last_bucket_ = -1;
+  Position last_{-1, 0};
   std::vector<std::int64_t> ahead_;   // of an equal share, by rank, in values
   std::vector<std::int64_t> values_;  // of this step, by rank
   std::vector<std::int64_t> bytes_;

@@ -112,6 +112,7 @@ std::shared_ptr<Flight> Collectives::make_flight(const char* caller,
   flight->index = calls_++;
   flight->independent = true;
   flight->learns = false;
+  flight->counters.buckets = 1;
   flight->operation = operation;
   return flight;
 }

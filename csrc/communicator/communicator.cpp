@@ -141,7 +141,7 @@ void Communicator::prepare(std::size_t round, Flight& flight, const std::stop_to
     }
     flight.operation->prepare(round, flight);
   });
-  flight.outgoing.key = flight.index ^ flight.kind;
+  flight.outgoing.key = flight.index ^ flight.unit << 32 ^ flight.kind;
   flight.outgoing.subject = flight.noun + (" " + std::to_string(flight.index)) + flight.described;
   flight.outgoing.noun = flight.noun;
   flight.outgoing.remedy = flight.remedy;
@@ -160,7 +160,6 @@ void Communicator::finish(Flight& flight) {
   } catch (const std::exception& error) {
     return fail(flight, reason_of(error));
   }
-  flight.counters.buckets = 1;
   stats_.add(flight.tally, flight.counters);
   flight.future->markCompleted(result);
 }

@@ -25,6 +25,7 @@ struct Flight {
   const char* noun = "";
   const char* remedy = "";  ///< when ranks are at different ones
   std::int64_t index = 0;
+  std::int64_t unit = 0;   ///< of several with one index, in their order
   std::string described;   ///< what else must be equal on all ranks
   std::int64_t kind = 0;   ///< fingerprint of that
   std::int64_t tally = 0;  ///< whose counters

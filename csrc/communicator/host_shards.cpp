@@ -72,7 +72,7 @@ class HostShards final : public RankOperation {
 
   /// Each local rank gets what it sums of the host's values: its place's shards of all hosts.
   void send_raw_shards(Flight& flight) {
-    flight.shards = balance_.cut(flight.index, flight.parameters);
+    flight.shards = balance_.cut({flight.index, flight.unit}, flight.parameters);
     Tensors outgoing(places());
     for (std::size_t place = 0; place < places(); ++place) {
       Tensors parts;

@@ -40,7 +40,7 @@ class Shards final : public RankOperation {
  private:
   void send_shards(Flight& flight) {
     const Timed timed = encoding(flight);
-    flight.shards = balance_.cut(flight.index, flight.parameters);
+    flight.shards = balance_.cut({flight.index, flight.unit}, flight.parameters);
     flight.parts.resize(1);
     std::vector<at::Tensor> payloads(world_size());
     for (std::size_t rank = 0; rank < world_size(); ++rank) {

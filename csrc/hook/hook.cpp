@@ -1,11 +1,15 @@
 #include "hook/hook.h"
 
+#include <ATen/Functions.h>
+
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <utility>
 
 #include "collective/agreement.h"
 #include "communicator/reason.h"
+#include "hook/units.h"
 
 namespace lmgc::hook {
 
@@ -31,6 +35,22 @@ std::vector<std::size_t> neighbours_of(std::size_t rank, const Hosts& hosts) {
     if (std::ranges::find(host, rank) != host.end()) return host;
   }
   return {};
+}
+
+/// Completed when all are, one after another; or with the first one's error.
+FuturePtr joined(const c10::List<FuturePtr>& futures) {
+  return c10::collectAll(futures)->then(
+      [](c10::ivalue::Future& all) -> c10::IValue {
+        std::vector<at::Tensor> values;
+        for (const c10::IValue& future : all.value().toListRef()) {
+          if (future.toFuture()->hasError()) {
+            std::rethrow_exception(future.toFuture()->exception_ptr());
+          }
+          values.push_back(future.toFuture()->value().toTensor());
+        }
+        return at::cat(values);
+      },
+      c10::TensorType::get());
 }
 
 }  // namespace
@@ -72,34 +92,28 @@ void Hook::close() {
   communicator_->close();
 }
 
-FuturePtr Hook::run(const c10d::GradBucket& bucket) {
-  const auto flight = std::make_shared<Flight>();
+std::shared_ptr<Flight> Hook::make_flight(const c10d::GradBucket& bucket, at::Tensor values) const {
+  auto flight = std::make_shared<Flight>();
   flight->caller = "hook";
   flight->noun = "bucket";
   flight->remedy = "wrap the same model with the same DDP arguments on every rank";
   flight->index = static_cast<std::int64_t>(bucket.getIndex());
   flight->tally = flight->index;
-  flight->values = bucket.getBuffer();
+  flight->values = std::move(values);
   flight->divisor = static_cast<std::int64_t>(communicator_->roster().global_ranks.size());
+  return flight;
+}
+
+FuturePtr Hook::run(const c10d::GradBucket& bucket) {
+  const auto flight = make_flight(bucket, bucket.getBuffer());
   if (flight->divisor == 1 || flight->values.numel() == 0) {
     flight->future->markCompleted(flight->values);
     return flight->future;
   }
   const Method method = method_of(*flight);
   if (flight->future->completed()) return flight->future;
-  if (!method) {
-    reduce_plainly(flight);
-    return flight->future;
-  }
-  const Preset& preset = presets_[*method];
-  for (const at::Tensor& parameter : bucket.getParameters()) {
-    const auto found = preset.histories.find(parameter.unsafeGetTensorImpl());
-    flight->parameters.push_back(
-        {parameter.sizes().vec(), found != preset.histories.end() ? found->second : nullptr});
-  }
-  flight->codec = preset.codec;
-  flight->operation = average_;
-  communicator_->submit(flight);
+  if (method) return reduce_coded(bucket, presets_[*method]);
+  reduce_plainly(flight);
   return flight->future;
 }
 
@@ -148,6 +162,26 @@ void Hook::reduce_plainly(const std::shared_ptr<Flight>& flight) {
         communicator->stats().add(flight->index, flight->counters);
         flight->future->markCompleted(flight->values);
       });
+}
+
+FuturePtr Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset) {
+  c10::List<FuturePtr> futures(c10::FutureType::create(c10::TensorType::get()));
+  const std::vector<Unit> units = units_of(bucket.getBuffer(), bucket.getParameters());
+  for (const Unit& unit : units) {
+    const auto flight = make_flight(bucket, unit.values);
+    flight->unit = static_cast<std::int64_t>(futures.size());
+    for (const at::Tensor& parameter : unit.parameters) {
+      const auto found = preset.histories.find(parameter.unsafeGetTensorImpl());
+      flight->parameters.push_back(
+          {parameter.sizes().vec(), found != preset.histories.end() ? found->second : nullptr});
+    }
+    flight->codec = preset.codec;
+    flight->operation = average_;
+    futures.push_back(flight->future);
+    flight->counters.buckets = futures.size() == units.size() ? 1 : 0;
+    communicator_->submit(flight);
+  }
+  return futures.size() == 1 ? futures.get(0) : joined(futures);
 }
 
 }  // namespace lmgc::hook

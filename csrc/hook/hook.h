@@ -47,9 +47,13 @@ class Hook {
   [[nodiscard]] Planner* planner() { return planner_ ? &*planner_ : nullptr; }
 
  private:
+  [[nodiscard]] std::shared_ptr<communicator::Flight> make_flight(const c10d::GradBucket& bucket,
+                                                                  at::Tensor values) const;
   [[nodiscard]] Method method_of(communicator::Flight& flight);
   void begin_step(communicator::Flight& flight);
   void reduce_plainly(const std::shared_ptr<communicator::Flight>& flight);
+  [[nodiscard]] c10::intrusive_ptr<c10::ivalue::Future> reduce_coded(const c10d::GradBucket& bucket,
+                                                                     const Preset& preset);
 
   std::shared_ptr<communicator::Communicator> communicator_;
   std::vector<std::vector<std::size_t>> hosts_;
