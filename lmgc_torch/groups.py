@@ -107,19 +107,7 @@ def make_group(
         timeout = group._get_backend(torch.device("cpu")).options._timeout
     own = dist.ProcessGroup(store, rank, len(members))
     kind = dist.ProcessGroup.BackendType.GLOO
-    options = ProcessGroupGloo._Options()
-    options._timeout = timeout
-    options._devices = _devices()
-    options._threads = 2 * len(options._devices)
-    backend = ProcessGroupGloo(store, rank, len(members), options)
+    backend = ProcessGroupGloo(store, rank, len(members), timeout)
     own._register_backend(torch.device("cpu"), kind, backend)
     own._set_default_backend(kind)
     return own
-
-
-def _devices() -> list[ProcessGroupGloo.Device]:
-    """Two or more: a group's collectives use one after another, and its payloads two at a time."""
-    interfaces = [name for name in os.environ.get("GLOO_SOCKET_IFNAME", "").split(",") if name]
-    devices = [ProcessGroupGloo.create_device(interface=name) for name in interfaces]
-    devices = devices or [ProcessGroupGloo.create_default_device()]
-    return devices if len(devices) > 1 else 2 * devices

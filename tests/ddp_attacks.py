@@ -39,55 +39,63 @@ class Attacking(GroupAround):
 
     def __init__(self, group: dist.ProcessGroup) -> None:
         super().__init__(group)
-        self.earlier = torch.empty(0), [0]
+        self.payloads: dict[int, torch.Tensor] = {}  # sent last, by receiver
 
-    def alltoall_base(
-        self, out: torch.Tensor, tensor: torch.Tensor, outs: list[int], ins: list[int], opts: Any
-    ) -> dist.Work:
-        if ins and not any(ins):  # payloads for higher ranks, of which it has none
-            return self.group.alltoall_base(out, tensor, outs, ins, opts)
-        exchange = GroupAround.alive.index(self)
-        message = "payload" if ins else "announcement"
+    def alltoall_base(self, out: torch.Tensor, tensor: torch.Tensor, *others: Any) -> dist.Work:
         what, _, where = Attacking.attack.partition(" at ")
-        if Attacking.armed and where in (f"{message} {exchange}", f"exchange {exchange}"):
-            if Attacking.skip == 0:
-                Attacking.armed = message not in where and not ins  # its payload is next
-                if what == "kill after":
-                    self.group.alltoall_base(out, tensor, outs, ins, opts).wait()
-                    strike("kill")
-                strike(what, tensor.nbytes)
-                tensor, ins = self.tampered(what, tensor, ins)
-            else:
-                Attacking.skip -= 1
-        elif ins:
-            self.earlier = tensor, ins
-        return self.group.alltoall_base(out, tensor, outs, ins, opts)
+        if self.comes(where, "announcement"):
+            strike(what)
+            sizes = tensor.view(self.size(), -1)[:, 3:]
+            if what == "announce":  # a payload of an exabyte for rank 1
+                sizes[:, 1] = 1 << 60
+            elif what == "truncate":
+                sizes[:, 0] -= CUT_BYTES
+            elif what == "replay":
+                for receiver, payload in self.payloads.items():
+                    sizes[:, receiver] = payload.numel()
+        return super().alltoall_base(out, tensor, *others)
 
-    def tampered(
-        self, what: str, tensor: torch.Tensor, ins: list[int]
-    ) -> tuple[torch.Tensor, list[int]]:
-        """Announcements (then there are no `ins`) or payloads, with which the peers get others."""
-        sizes = None if ins else tensor.view(self.size(), -1)[:, 3:]
-        if what == "damage":
-            tensor = tensor.clone()
-            tensor[tensor.numel() // 4] ^= 16
-        elif what == "swap":
-            tensor = torch.cat([tensor[ins[0] :], tensor[: ins[0]]])
-        elif what == "announce" and sizes is not None:  # a payload of an exabyte for rank 1
-            sizes[:, 1] = 1 << 60
-        elif what == "truncate" and sizes is not None:
-            sizes[:, 0] -= CUT_BYTES
-        elif what == "truncate":
-            tensor = torch.cat([tensor[: ins[0] - CUT_BYTES], tensor[ins[0] :]])
-            ins = [ins[0] - CUT_BYTES, *ins[1:]]
-        elif what == "replay" and sizes is not None:
-            sizes[:] = torch.tensor(self.earlier[1])
+    def send(self, tensors: list[torch.Tensor], to: int, tag: int) -> dist.Work:
+        what, _, where = Attacking.attack.partition(" at ")
+        (payload,) = tensors
+        if self.comes(where, "payload"):
+            strike(what)
+            sent = self.tampered(what, payload, to)
+            is_last = to == self.rank() - 1
+            Attacking.armed = not is_last and what != "starve"
+            work = super().send([sent], to, tag)
+            if what == "kill after" and is_last:
+                work.wait()
+                strike("kill")
+            return work
+        self.payloads[to] = payload
+        return super().send(tensors, to, tag)
+
+    def comes(self, where: str, message: str) -> bool:
+        """Whether the attack is at this message of the exchange."""
+        exchange = GroupAround.alive.index(self)
+        if not Attacking.armed or where not in (f"{message} {exchange}", f"exchange {exchange}"):
+            return False
+        if Attacking.skip > 0:
+            Attacking.skip -= 1
+            return False
+        Attacking.armed = where.startswith(("exchange", "payload"))
+        return True
+
+    def tampered(self, what: str, payload: torch.Tensor, to: int) -> torch.Tensor:
+        if what == "damage" and to == 0 or what == "damage" and self.size() == 2:
+            payload = payload.clone()
+            payload[payload.numel() // 4] ^= 16
+        elif what == "swap":  # with the one for another rank, of the bucket before
+            payload = torch.cat([self.payloads[1 - to], payload])[: payload.numel()]
+        elif what == "truncate" and to == 0:
+            payload = payload[:-CUT_BYTES]
         elif what == "replay":
-            tensor, ins = self.earlier
-        return tensor, ins
+            payload = self.payloads[to]
+        return payload
 
 
-def strike(what: str, freed_soon_bytes: int = 0) -> None:
+def strike(what: str) -> None:
     """Does to this process what is not in a message."""
     if what == "kill":
         os._exit(3)
@@ -97,7 +105,7 @@ def strike(what: str, freed_soon_bytes: int = 0) -> None:
         os.kill(os.getpid(), signal.SIGINT)
     elif what == "starve":
         data_pages = int(Path("/proc/self/statm").read_text().split()[5])
-        limit_memory(data_pages * resource.getpagesize() - freed_soon_bytes + SPARE_BYTES)
+        limit_memory(data_pages * resource.getpagesize() + SPARE_BYTES)
 
 
 def strike_once(attack: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 import torch.distributed as dist
 
 from lmgc_torch import groups
@@ -15,7 +16,7 @@ make_group = groups.make_group
 
 
 class GroupAround(dist.ProcessGroup):
-    """A subclass overrides alltoall_base, the one collective that the hook uses."""
+    """A subclass overrides what it changes: alltoall_base for what is announced, or send."""
 
     in_use: ClassVar[bool] = False
     alive: ClassVar[list[GroupAround]] = []  # in the hook's order; C++ keeps no Python part
@@ -25,6 +26,18 @@ class GroupAround(dist.ProcessGroup):
         self.group = group
         self.alive.append(self)
         GroupAround.in_use = True
+
+    def alltoall_base(self, *arguments: Any) -> dist.Work:
+        return self.group.alltoall_base(*arguments)
+
+    def allreduce(self, *arguments: Any) -> dist.Work:
+        return self.group.allreduce(*arguments)
+
+    def send(self, tensors: list[torch.Tensor], to: int, tag: int) -> dist.Work:
+        return self.group.send(tensors, to, tag)
+
+    def recv(self, tensors: list[torch.Tensor], source: int, tag: int) -> dist.Work:
+        return self.group.recv(tensors, source, tag)
 
 
 def put_around_groups(around: Callable[[dist.ProcessGroup], dist.ProcessGroup]) -> None:

@@ -37,10 +37,9 @@ def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
         group.alltoall_base(announcements, own.repeat(2), [], []).wait()
         if attack not in sizes:
             received = torch.empty(int(announcements[4]), dtype=torch.uint8)
-            up = group.alltoall_base(received, payload[:0], [received.numel(), 0], [0, 0])
-            down = group.alltoall_base(received[:0], payload, [0, 0], [payload.numel(), 0])
-            up.wait()
-            down.wait()
+            receiving = group.recv([received], 0, 0)
+            group.send([payload], 0, 0).wait()
+            receiving.wait()
         future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
         future.set_result(values)
         return future

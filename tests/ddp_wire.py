@@ -20,13 +20,14 @@ class CountingGroup(GroupAround):
 
     payload_bytes = sent_bytes = 0
 
-    def alltoall_base(
-        self, out: torch.Tensor, tensor: torch.Tensor, outs: list[int], ins: list[int], opts: Any
-    ) -> dist.Work:
-        self.payload_bytes += sum(ins)
-        announcements = 0 if ins else tensor.nbytes * (self.size() - 1) // self.size()
-        self.sent_bytes += sum(ins) + announcements
-        return self.group.alltoall_base(out, tensor, outs, ins, opts)
+    def alltoall_base(self, out: torch.Tensor, tensor: torch.Tensor, *others: Any) -> dist.Work:
+        self.sent_bytes += tensor.nbytes * (self.size() - 1) // self.size()
+        return super().alltoall_base(out, tensor, *others)
+
+    def send(self, tensors: list[torch.Tensor], to: int, tag: int) -> dist.Work:
+        self.payload_bytes += tensors[0].nbytes
+        self.sent_bytes += tensors[0].nbytes
+        return super().send(tensors, to, tag)
 
 
 class Tall(nn.Module):

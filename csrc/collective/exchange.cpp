@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 #include <string_view>
-#include <utility>
 
 #include "collective/transfer.h"
 #include "collective/wait.h"
@@ -115,7 +114,8 @@ void throw_differences(const Members& members, const Contribution& contribution,
                     contribution.remedy);
 }
 
-/// For all that peers may send. Pages that they do not fill cost nothing.
+/// Memory for all that peers may send, taken before the announcement: a rank that has none can
+/// still tell it. Pages that they do not fill cost nothing.
 at::Tensor make_room(const Members& members, const Limit& limit) {
   const auto own = static_cast<std::size_t>(members.rank());
   std::int64_t most_bytes = 0;
@@ -129,12 +129,9 @@ at::Tensor make_room(const Members& members, const Limit& limit) {
 
 Exchanged exchange(const Members& members, Contribution contribution, const Limit& limit,
                    const std::stop_token& stop) {
-  // All memory is taken before the announcement: a rank that has none can still tell it.
-  Packed outgoing;
   at::Tensor room;
-  if (const auto* payloads = std::get_if<Payloads>(&contribution.content)) {
+  if (std::holds_alternative<Payloads>(contribution.content)) {
     try {
-      outgoing = pack(members, *payloads);
       room = make_room(members, limit);
     } catch (const std::exception&) {
       contribution.content = "not enough memory to exchange payloads";
@@ -148,6 +145,7 @@ Exchanged exchange(const Members& members, Contribution contribution, const Limi
   }
   throw_differences(members, contribution, announcements, stop);
   check_announcements(members, announcements, limit);
+  const auto& outgoing = std::get<Payloads>(contribution.content);
   const auto own = static_cast<std::size_t>(members.rank());
   Exchanged exchanged;
   for (const Announcement& announcement : announcements) {

@@ -2,62 +2,52 @@
 
 #include <ATen/Functions.h>
 
-#include <algorithm>
-#include <numeric>
-
-#include "collective/wait.h"
+#include <stdexcept>
+#include <torch/csrc/distributed/c10d/Work.hpp>
 
 namespace lmgc::collective {
 namespace {
 
-std::int64_t sum(std::span<const std::int64_t> sizes) {
-  return std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
-}
+using WorkPtr = c10::intrusive_ptr<c10d::Work>;
 
-/// What the members in [first, end) have of `bytes`.
-Packed part(const at::Tensor& bytes, std::span<const std::int64_t> sizes, std::size_t first,
-            std::size_t end) {
-  const std::span own = sizes.subspan(first, end - first);
-  Packed part{bytes.narrow(0, sum(sizes.first(first)), sum(own)),
-              std::vector<std::int64_t>(sizes.size())};
-  std::ranges::copy(own, part.sizes.begin() + static_cast<std::ptrdiff_t>(first));
-  return part;
+constexpr int kTag = 0;
+
+/// gloo's sends and receives have no futures.
+void finish(const WorkPtr& work, const std::stop_token& stop) {
+  const std::stop_callback abort(stop, [&] {
+    try {
+      work->abort();
+    } catch (const std::exception&) {
+      // A backend that cannot: the wait ends at the group's timeout.
+    }
+  });
+  if (!work->wait()) throw std::runtime_error("closed while waiting for the other ranks");
 }
 
 }  // namespace
 
-Packed pack(const Members& members, std::span<const at::Tensor> payloads) {
-  Packed packed;
-  std::vector<at::Tensor> peers;
-  for (std::size_t rank = 0; rank < payloads.size(); ++rank) {
-    const bool own = rank == static_cast<std::size_t>(members.rank());
-    packed.sizes.push_back(own ? 0 : payloads[rank].numel());
-    if (!own) peers.push_back(payloads[rank]);
-  }
-  packed.bytes = peers.size() == 1 ? peers.front() : at::cat(peers);
-  return packed;
-}
-
-/// alltoall with split sizes: neither padding nor a copy to oneself. One sends to higher ranks and
-/// one to lower: gloo asks for a payload by the connection on which it sends, behind what it sends,
-/// and two collectives of the group in a row do not share connections.
-std::vector<at::Tensor> transfer(const Members& members, const Packed& outgoing,
-                                 const std::vector<std::int64_t>& sizes, const at::Tensor& room,
+/// A rank is ready to receive before it sends, or that notice would wait behind its payloads: the
+/// two ways of a connection are used at a time.
+std::vector<at::Tensor> transfer(const Members& members, std::span<const at::Tensor> outgoing,
+                                 std::span<const std::int64_t> sizes, const at::Tensor& room,
                                  const std::stop_token& stop) {
-  const auto own = static_cast<std::size_t>(members.rank()), count = sizes.size();
-  const auto start = [&](Packed sent, Packed received) {
-    return members.group->alltoall_base(received.bytes, sent.bytes, received.sizes, sent.sizes);
-  };
-  const auto up =
-      start(part(outgoing.bytes, outgoing.sizes, own, count), part(room, sizes, 0, own));
-  const auto down =
-      start(part(outgoing.bytes, outgoing.sizes, 0, own), part(room, sizes, own, count));
-  wait(up, stop);
-  wait(down, stop);
-  std::vector<at::Tensor> incoming(count);
-  for (std::size_t rank = 0; rank < count; ++rank) {
-    if (rank != own) incoming[rank] = part(room, sizes, rank, rank + 1).bytes;
+  std::vector<at::Tensor> incoming(outgoing.size());
+  std::vector<WorkPtr> works;
+  std::int64_t start = 0;
+  for (int rank = 0; rank < members.world_size(); ++rank) {
+    const auto peer = static_cast<std::size_t>(rank);
+    if (rank == members.rank()) continue;
+    incoming[peer] = room.narrow(0, start, sizes[peer]);
+    start += sizes[peer];
+    std::vector<at::Tensor> tensors{incoming[peer]};
+    if (sizes[peer] > 0) works.push_back(members.group->recv(tensors, rank, kTag));
   }
+  for (int rank = 0; rank < members.world_size(); ++rank) {
+    std::vector<at::Tensor> tensors{outgoing[static_cast<std::size_t>(rank)]};
+    if (rank == members.rank() || tensors.front().numel() == 0) continue;
+    works.push_back(members.group->send(tensors, rank, kTag));
+  }
+  for (const WorkPtr& work : works) finish(work, stop);
   return incoming;
 }
 
