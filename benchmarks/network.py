@@ -49,9 +49,7 @@ class Plan:
     mbit: tuple[float, ...]
 
 
-SMALL = Plan(
-    (Layout(2, 1), Layout(4, 1), Layout(8, 1)), (10.0, 30.0, 100.0, 300.0, 1000.0, 10_000.0)
-)
+SMALL = Plan((Layout(2, 1), Layout(4, 1), Layout(8, 1)), (10.0, 100.0, 1000.0, 10_000.0))
 # The largest net takes minutes a step on the slowest links, and on eight ranks of two cores.
 LARGE = Plan((Layout(2, 1), Layout(4, 1)), (100.0, 300.0, 1000.0, 10_000.0))
 PLANS = {"resnet": SMALL, "gpt128": SMALL, "gpt512": LARGE}

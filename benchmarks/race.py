@@ -17,7 +17,7 @@ from ranks import Job, RankError, Ranks, Trained
 
 WARM_UP = 12  # unshaped steps: histories fill, and PowerSGD begins
 TURNS = 3
-CELL_S = 8.0  # for all turns, but at least a step in each
+CELL_S = 5.0  # for all turns, but at least a step in each
 MOST_STEPS = 4  # in a turn
 
 

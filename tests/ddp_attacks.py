@@ -61,7 +61,7 @@ class Attacking(GroupAround):
         if self.comes(where, "payload"):
             strike(what)
             sent = self.tampered(what, payload, to)
-            is_last = to == self.rank() - 1
+            is_last = to == (self.rank() - 1) % self.size()
             Attacking.armed = not is_last and what != "starve"
             work = super().send([sent], to, tag)
             if what == "kill after" and is_last:

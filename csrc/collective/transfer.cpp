@@ -26,28 +26,28 @@ void finish(const WorkPtr& work, const std::stop_token& stop) {
 
 }  // namespace
 
-/// A rank is ready to receive before it sends, or that notice would wait behind its payloads: the
-/// two ways of a connection are used at a time.
+/// In turns of one peer to send to and one to receive from: payloads that meet at a receiver hinder
+/// each other. A rank is ready to receive before it sends, or that notice would wait behind the
+/// payload and the two ways of a connection would not be used at a time.
 std::vector<at::Tensor> transfer(const Members& members, std::span<const at::Tensor> outgoing,
                                  std::span<const std::int64_t> sizes, const at::Tensor& room,
                                  const std::stop_token& stop) {
+  const int own = members.rank(), count = members.world_size();
   std::vector<at::Tensor> incoming(outgoing.size());
-  std::vector<WorkPtr> works;
   std::int64_t start = 0;
-  for (int rank = 0; rank < members.world_size(); ++rank) {
-    const auto peer = static_cast<std::size_t>(rank);
-    if (rank == members.rank()) continue;
-    incoming[peer] = room.narrow(0, start, sizes[peer]);
-    start += sizes[peer];
-    std::vector<at::Tensor> tensors{incoming[peer]};
-    if (sizes[peer] > 0) works.push_back(members.group->recv(tensors, rank, kTag));
+  for (int turn = 1; turn < count; ++turn) {
+    const int from = (own + count - turn) % count, to = (own + turn) % count;
+    const auto source = static_cast<std::size_t>(from);
+    std::vector<at::Tensor> in{room.narrow(0, start, sizes[source])};
+    std::vector<at::Tensor> out{outgoing[static_cast<std::size_t>(to)]};
+    incoming[source] = in.front();
+    start += sizes[source];
+    WorkPtr receiving, sending;
+    if (in.front().numel() > 0) receiving = members.group->recv(in, from, kTag);
+    if (out.front().numel() > 0) sending = members.group->send(out, to, kTag);
+    if (receiving) finish(receiving, stop);
+    if (sending) finish(sending, stop);
   }
-  for (int rank = 0; rank < members.world_size(); ++rank) {
-    std::vector<at::Tensor> tensors{outgoing[static_cast<std::size_t>(rank)]};
-    if (rank == members.rank() || tensors.front().numel() == 0) continue;
-    works.push_back(members.group->send(tensors, rank, kTag));
-  }
-  for (const WorkPtr& work : works) finish(work, stop);
   return incoming;
 }
 

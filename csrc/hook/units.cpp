@@ -1,5 +1,6 @@
 #include "hook/units.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lmgc::hook {
@@ -13,20 +14,21 @@ constexpr std::int64_t kUnitBytes = 4 << 20;
 
 std::vector<Unit> units_of(const at::Tensor& bucket, const std::vector<at::Tensor>& parameters) {
   if (parameters.size() == 1) return {{bucket, parameters}};  // also a sparse one
-  const std::int64_t most = kUnitBytes / static_cast<std::int64_t>(bucket.element_size());
+  const std::int64_t total = bucket.numel();
+  const std::int64_t count =
+      std::max<std::int64_t>(static_cast<std::int64_t>(bucket.nbytes()) / kUnitBytes, 1);
   std::vector<Unit> units;
-  std::int64_t start = 0, values = 0;
-  const auto close = [&](std::vector<at::Tensor> held) {
-    units.push_back({bucket.narrow(0, start, values), std::move(held)});
-    start += std::exchange(values, 0);
-  };
   std::vector<at::Tensor> held;
+  std::int64_t start = 0, end = 0;
+  std::int64_t full = total / count;  // where the unit ends, or in the parameter that is there
   for (const at::Tensor& parameter : parameters) {
-    if (!held.empty() && values + parameter.numel() > most) close(std::exchange(held, {}));
     held.push_back(parameter);
-    values += parameter.numel();
+    end += parameter.numel();
+    if (end < full) continue;
+    units.push_back({bucket.narrow(0, start, end - start), std::exchange(held, {})});
+    start = end;
+    full = (end * count / total + 1) * total / count;
   }
-  close(std::move(held));
   return units;
 }
 

@@ -13,7 +13,7 @@ struct Unit {
   std::vector<at::Tensor> parameters;
 };
 
-/// Whole parameters in the bucket's order, as many at a time as 4 MiB hold, or one.
+/// Whole parameters in the bucket's order, about 4 MiB at a time.
 [[nodiscard]] std::vector<Unit> units_of(const at::Tensor& bucket,
                                          const std::vector<at::Tensor>& parameters);
 
