@@ -15,7 +15,9 @@ from namespaces import Link, Network
 from network_cells import Cell, Exactness, Layout, Record
 from ranks import Job, RankError, Ranks, Trained
 
-WARM_UP = 12  # unshaped steps: histories fill, and PowerSGD begins
+WARM_UP = 12  # steps: histories fill, and PowerSGD begins
+PLANNING = 50  # steps, in which `auto` has decided
+UNSHAPED = Link()
 TURNS = 3
 CELL_S = 5.0  # for all turns, but at least a step in each
 MOST_STEPS = 4  # in a turn
@@ -31,17 +33,22 @@ class Race:
         self._task = task
 
     def run(
-        self, jobs: list[Job], layout: Layout, network: Network, bandwidths: Sequence[float]
+        self,
+        jobs: list[Job],
+        layout: Layout,
+        network: Network,
+        bandwidths: Sequence[float],
+        warm_up: Link = UNSHAPED,
     ) -> None:
         """Of all jobs at all bandwidths, in Mbit/s; the first job is plain DDP."""
-        network.shape(Link())
+        network.shape(warm_up)
         with ExitStack() as stack:
             groups: dict[str, Ranks] = {}
             for job in jobs:
                 self._tell(f"{job.task} {layout} {job.method}: warms up")
                 ranks = stack.enter_context(Ranks(job, network))
                 try:
-                    ranks.train(WARM_UP)
+                    ranks.train(PLANNING if job.method == "auto" else WARM_UP)
                     groups[job.method] = ranks
                 except RankError as error:
                     ranks.close()
@@ -54,6 +61,7 @@ class Race:
                     groups[method].close()
                     self._failed(groups.pop(method).job, layout, bandwidths[number:], reason)
             self._compare(groups, layout)
+            self._explain(groups, layout, bandwidths)
 
     def _one_link(self, groups: dict[str, Ranks], layout: Layout, mbit: float) -> dict[str, str]:
         """Failed methods with their reason. The first turn adapts to the link: not counted."""
@@ -125,6 +133,13 @@ class Race:
                 difference=difference,
             )
             self.record.exactness.append(exactness)
+
+    def _explain(
+        self, groups: dict[str, Ranks], layout: Layout, bandwidths: Sequence[float]
+    ) -> None:
+        if "auto" in groups:
+            where = f"{groups['auto'].job.task} {layout}, {bandwidths[-1]:g} Mbit/s"
+            self.record.about.setdefault("explained", {})[where] = groups["auto"].explain()
 
     def _failed(self, job: Job, layout: Layout, bandwidths: Sequence[float], reason: str) -> None:
         self.console.print(

@@ -146,6 +146,11 @@ class Ranks:
         hashes = self._ask(("parameters",))
         return hashes, torch.load(self.job.folder / "parameters.pt")
 
+    def explain(self) -> str:
+        """What rank 0's hook says of itself."""
+        text: str = self._ask(("explain",))[0]
+        return text
+
     def _ask(self, request: tuple[object, ...]) -> list[Any]:
         for connection in self._connections:
             with suppress(BrokenPipeError):  # its last words are still there
@@ -251,6 +256,10 @@ class Training:
             "ends": ends, "cpu_s": cpu_s, "buckets": buckets,
             "ready": median_ready(ready) if ready else [],
         }  # fmt: skip
+
+    def explain(self) -> str:
+        assert isinstance(self._installed, lmgc_torch.Handle)
+        return self._installed.explain()
 
     def parameters(self) -> str:
         named = self._task.net.named_parameters()

@@ -22,7 +22,16 @@ from rich.progress import track
 from environment import environment
 from network_cells import Record
 from network_measures import Measures
-from simulation import Codec, Link, Workload, halving_hops, hook_step_s, plain_step_s, ring_hops
+from simulation import (
+    Codec,
+    Link,
+    Workload,
+    halving_hops,
+    hook_step_s,
+    in_units,
+    plain_step_s,
+    ring_hops,
+)
 from speed_report import markdown
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -86,7 +95,7 @@ def checks(record: Record) -> list[Check]:
             work, ranks, cores = measures.workload, layout.ranks, measures.cores
             codec = measures.codecs.get(cell.method)
             seconds = (
-                hook_step_s(work, codec, link, ranks, cores)
+                hook_step_s(in_units(work, ranks), codec, link, ranks, cores)
                 if codec
                 else plain_step_s(work, link, ranks, cores, ring_hops(ranks))
             )
@@ -105,7 +114,7 @@ def largest_codecs(record: Record) -> dict[str, Codec]:
 def pays_from(codec: Codec, link: Link, ranks: int, plain_s: float) -> float | None:
     """How many times as fast the codec must be for plain DDP's time; by bisection. None: never."""
     low, high = 1e-3, MOST_FASTER
-    work = exchange_only()
+    work = in_units(exchange_only(), ranks)
     if hook_step_s(work, codec.faster(high), link, ranks, STAGES) > plain_s:
         return None
     while high / low > 1.01:
@@ -124,10 +133,11 @@ def outlooks(codecs: dict[str, Codec]) -> list[Outlook]:
     found = []
     cases = [(p, g, n) for p in codecs for g in LARGE_GBIT for n in LARGE_RANKS]
     for preset, gbit, ranks in track(cases, "larger networks"):
+        work = in_units(exchange_only(), ranks)
         codec, link = codecs[preset], Link(gbit * 1e9 / 8, LARGE_LATENCY_S, LARGE_MESSAGE_S)
         plain_s = plain_step_s(exchange_only(), link, ranks, STAGES, halving_hops(ranks))
         ratios = {
-            cores: hook_step_s(exchange_only(), codec.faster(cores), link, ranks, STAGES) / plain_s
+            cores: hook_step_s(work, codec.faster(cores), link, ranks, STAGES) / plain_s
             for cores in CORES
         }
         to_pay = pays_from(codec, link, ranks, plain_s)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-MOST_IN_FLIGHT = 3  # of the hook's buckets
+MOST_IN_FLIGHT = 3  # of the hook's units
+UNIT_BYTES, UNIT_BYTES_A_RANK = 4 * 1024**2, 512 * 1024
+MOST_TURNS = 7  # in which the hook's payloads are sent
 PLAIN_IN_FLIGHT = 2  # gloo's threads
 
 
@@ -68,6 +70,17 @@ class Workload:
             raise ValueError(
                 f"Workload: {len(self.bucket_bytes)} buckets, but {len(self.before_s)} times"
             )
+
+
+def in_units(workload: Workload, ranks: int) -> Workload:
+    """As the hook averages its buckets."""
+    sizes: list[int] = []
+    before_s: list[float] = []
+    for size, seconds in zip(workload.bucket_bytes, workload.before_s, strict=True):
+        units = max(1, size // max(UNIT_BYTES, ranks * UNIT_BYTES_A_RANK))
+        sizes += [size // units] * units
+        before_s += [seconds] + [0.0] * (units - 1)
+    return replace(workload, bucket_bytes=tuple(sizes), before_s=tuple(before_s))
 
 
 def finish_times(tasks: Sequence[Task], cores: float) -> list[float]:
@@ -183,10 +196,12 @@ def stage_costs(codec: Codec, size: int, ranks: int) -> list[tuple[Resource, flo
 def hook_step_s(workload: Workload, codec: Codec, link: Link, ranks: int, cores: float) -> float:
     """Seconds of a step of the hook: stages with a thread each, buckets in order.
 
-    An exchange takes two hops, of announcements and of payloads, with a message to each peer.
+    An exchange takes a hop for announcements and two for each turn of payloads, which are asked
+    for; with two messages to each peer.
     """
     step = Step()
     ready = step.ready(workload)
+    hops = 1 + 2 * min(ranks - 1, MOST_TURNS)
     done: list[list[tuple[int, ...]]] = []  # by bucket and stage
     for bucket, size in enumerate(workload.bucket_bytes):
         last: tuple[int, ...] = (ready[bucket],)
@@ -196,7 +211,7 @@ def hook_step_s(workload: Workload, codec: Codec, link: Link, ranks: int, cores:
         for stage, (resource, cost) in enumerate(stage_costs(codec, size, ranks)):
             turn = done[-1][stage] if done else ()
             if resource is Resource.LINK:
-                last = step.transfer(link, cost, 2, 2 * (ranks - 1), *last, *turn)
+                last = step.transfer(link, cost, hops, 2 * (ranks - 1), *last, *turn)
             else:
                 last = (step.add(resource, cost, *last, *turn),)
             stages.append(last)

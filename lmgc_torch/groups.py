@@ -104,7 +104,7 @@ def make_group(
 ) -> dist.ProcessGroup:
     """A gloo group: not dist.new_group, which names it by how many a rank has, which may differ."""
     if timeout is None:
-        timeout = group._get_backend(torch.device("cpu")).options._timeout
+        timeout = group._get_backend(group._device_types[0]).options._timeout
     own = dist.ProcessGroup(store, rank, len(members))
     kind = dist.ProcessGroup.BackendType.GLOO
     backend = ProcessGroupGloo(store, rank, len(members), timeout)

@@ -32,6 +32,7 @@ from lmgc_torch.stats import Stats, counters_of
 __all__ = ["Handle", "register"]
 
 _CALLER = "lmgc_torch.register"
+_DEVICES = ("cpu", "cuda")
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -225,9 +226,9 @@ def _check_module(ddp: DistributedDataParallel) -> None:
             "another mode than 'python_reducer'"
         )
     for name, parameter in _parameters(ddp):
-        if parameter.device.type != "cpu":
+        if parameter.device.type not in _DEVICES:
             raise RuntimeError(
-                f"parameter {name} is on {parameter.device}; only CPU parameters are supported yet"
+                f"parameter {name} is on {parameter.device}; supported are {', '.join(_DEVICES)}"
             )
         if parameter.dtype not in _DTYPES:
             raise TypeError(

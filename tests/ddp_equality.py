@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.distributed as dist
 
 import lmgc_torch
 from ddp_basics import Report, step, wrapped
 from ddp_registration import registration_errors
-from ddp_training import CASES, Case, Mixed, Special, Wide, bits, data, same, train
+from ddp_training import CASES, Case, Deep, Mixed, Special, Wide, bits, data, same, train
 
 
 def training(rank: int) -> Report:
@@ -29,6 +31,16 @@ def training(rank: int) -> Report:
     return report
 
 
+def on_gpu(rank: int) -> Report:
+    """Both ranks on one device, whose streams run beside each other."""
+    report: Report = {}
+    for name in ("plain", "no_sync_bucket_view", "small_buckets", "mixed", "balanced", "units"):
+        case = replace(CASES[name], device="cuda")
+        expected, _ = train(case, None, hooked=False)
+        report[name] = same(expected, train(case, None, hooked=True)[0])
+    return report
+
+
 def groups(rank: int) -> Report:
     """Two groups of two at once, then three ranks; rank 0 has a group more than the others."""
     halves = [dist.new_group([0, 1]), dist.new_group([2, 3])]
@@ -42,6 +54,7 @@ def groups(rank: int) -> Report:
         report["rank_order"] = in_rank_order(rank, three)
         report["identical"] = identical(Case(net=Mixed), three)
         report["identical_with_history"] = identical(Case(net=Wide), three, steps=100)
+        report["identical_by_units"] = identical(Case(net=Deep), three, steps=5)
     report["denormals"] = averages_agree_when_one_rank_flushes_denormals(rank)
     report["errors"] = registration_errors(rank)
     return report

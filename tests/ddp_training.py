@@ -95,9 +95,23 @@ class Hollow(nn.Module):
         return self.first(x) + self.nothing.sum()
 
 
+class Deep(nn.Module):
+    """Its bucket is averaged in several units."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(WIDTH, 700)
+        self.middle = nn.Sequential(*(nn.Linear(700, 700) for _ in range(5)))
+        self.head = nn.Linear(700, 3)
+
+    def forward(self, x: torch.Tensor, turn: int) -> torch.Tensor:
+        return self.head(self.middle(self.first(x)))
+
+
 @dataclass(frozen=True)
 class Case:
     net: Callable[[], nn.Module] = Plain
+    device: str = "cpu"
     ddp: dict[str, Any] = field(default_factory=dict)
     accumulate: int = 1
     uneven: bool = False
@@ -123,6 +137,7 @@ CASES = {
     "special": Case(net=Special),
     "balanced": Case(net=Wide, preset="balanced"),
     "max": Case(net=Wide, preset="max", ddp={"bucket_cap_mb": 0.002}),
+    "units": Case(net=Deep),
     "empty": Case(net=Hollow, ddp={"bucket_cap_mb": 0.00001}),
 }
 
@@ -140,7 +155,7 @@ def train(
 ) -> tuple[list[torch.Tensor | None], lmgc_torch.Stats | None]:
     """Bits of every gradient after every step and of all parameters at the end."""
     torch.manual_seed(0)
-    ddp = DistributedDataParallel(case.net(), process_group=group, **case.ddp)
+    ddp = DistributedDataParallel(case.net().to(case.device), process_group=group, **case.ddp)
     handle = lmgc_torch.register(ddp, case.preset) if hooked else None
     optimizer = torch.optim.SGD(ddp.parameters(), lr=0.05, momentum=0.9)
     rank = dist.get_rank()
@@ -151,8 +166,8 @@ def train(
             for micro in range(case.accumulate):
                 last = micro == case.accumulate - 1
                 with nullcontext() if last else ddp.no_sync():
-                    turn = step + rank + micro
-                    ddp(data(rank, step * 10 + micro), turn).square().mean().backward()
+                    inputs = data(rank, step * 10 + micro).to(case.device)
+                    ddp(inputs, step + rank + micro).square().mean().backward()
             trace += [None if p.grad is None else bits(p.grad) for p in ddp.parameters()]
             optimizer.step()
     trace += [bits(parameter) for parameter in ddp.parameters()]

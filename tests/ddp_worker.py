@@ -18,7 +18,7 @@ from ddp_collectives import (
 )
 from ddp_differences import differences
 from ddp_endurance import endurance
-from ddp_equality import groups, training
+from ddp_equality import groups, on_gpu, training
 from ddp_faults import faults, killed, unfinished
 from ddp_gradients import gradients_after_failure
 from ddp_groups import leave
@@ -66,6 +66,7 @@ SCENARIOS = {
         killed,
         language_model,
         logged,
+        on_gpu,
         planned,
         profiled,
         python_hook,

@@ -38,6 +38,15 @@ def test_stats_count_what_is_sent(trained: Reports) -> None:
         assert plain["sent_bytes"] == plain["payload_bytes"] + 40 * plain["averaged"]
         assert report["small_buckets"]["buckets"] > 3
         assert report["mixed"]["buckets"] >= 2
+        units = report["units"]
+        assert units["averaged"] == 1 + (STEPS - 1) * units["buckets"]  # DDP begins with one
+        assert units["sent_bytes"] > units["payload_bytes"] + 40 * units["averaged"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: CUDA buckets are not tried here")
+def test_buckets_on_a_gpu_equal_plain_ddp() -> None:
+    for report in launch("on_gpu", 2):
+        assert all(report.values()), report
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +61,7 @@ def test_two_groups_at_once_equal_plain_ddp(grouped: Reports) -> None:
 def test_three_ranks_sum_in_rank_order_and_end_with_the_same_bits(grouped: Reports) -> None:
     assert all(report["rank_order"] and report["identical"] for report in grouped[:3])
     assert all(report["identical_with_history"] for report in grouped[:3])
+    assert all(report["identical_by_units"] for report in grouped[:3])
 
 
 def test_averages_agree_when_one_rank_flushes_denormals(grouped: Reports) -> None:

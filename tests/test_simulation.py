@@ -11,6 +11,7 @@ from simulation import (
     finish_times,
     halving_hops,
     hook_step_s,
+    in_units,
     plain_step_s,
     ring_hops,
 )
@@ -60,9 +61,9 @@ def test_hook_step_of_one_bucket() -> None:
     workload = Workload(bucket_bytes=(int(size),), before_s=(2.0,), after_s=1.0)
     codec = Codec(rate=0.5, encode_s=4 / size, decode_s=8 / size, observe_s=1 / size)
     link = Link(bytes_per_s=size, latency_s=0.25, message_s=0.0)
-    two = 2 + 4 + (0.5 + 0.5) + 8 + 1 + 1
+    two = 2 + 4 + (3 * 0.25 + 0.5) + 8 + 1 + 1
     assert hook_step_s(workload, codec, link, 2, 1.0) == pytest.approx(two)
-    exchange = 0.5 + 0.5 * 3 / 4
+    exchange = 7 * 0.25 + 0.5 * 3 / 4
     four = 2 + 3 + exchange + (6 + 1) + exchange + 6 + 1 + 1
     assert hook_step_s(workload, codec, link, 4, 1.0) == pytest.approx(four)
 
@@ -76,6 +77,13 @@ def test_hook_buckets_pass_through_its_stages_one_after_another() -> None:
     assert hook_step_s(work, codec, link, 2, 2.0) == pytest.approx(buckets + 2)
     # One core is shared by encoder and decoder.
     assert hook_step_s(work, codec, link, 2, 1.0) > 1.5 * buckets
+
+
+def test_units_are_the_same_bytes_when_their_bucket_is_ready() -> None:
+    work = in_units(Workload((10 << 20, 1 << 20), (3.0, 2.0), 1.0), ranks=8)
+    assert work.bucket_bytes == (5 << 20, 5 << 20, 1 << 20)
+    assert work.before_s == (3.0, 0.0, 2.0)
+    assert in_units(Workload((10 << 20,), (3.0,), 1.0), ranks=16).bucket_bytes == (10 << 20,)
 
 
 def test_a_workload_has_a_time_for_each_bucket() -> None:

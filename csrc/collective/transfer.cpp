@@ -2,6 +2,7 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <torch/csrc/distributed/c10d/Work.hpp>
 
@@ -11,6 +12,7 @@ namespace {
 using WorkPtr = c10::intrusive_ptr<c10d::Work>;
 
 constexpr int kTag = 0;
+constexpr int kMostTurns = 7;  // each takes a round trip
 
 /// gloo's sends and receives have no futures.
 void finish(const WorkPtr& work, const std::stop_token& stop) {
@@ -26,8 +28,8 @@ void finish(const WorkPtr& work, const std::stop_token& stop) {
 
 }  // namespace
 
-/// In turns of one peer to send to and one to receive from: payloads that meet at a receiver hinder
-/// each other. A rank is ready to receive before it sends, or that notice would wait behind the
+/// In turns of few peers to send to and to receive from: payloads that meet at a receiver hinder
+/// each other. A rank is ready to receive before it sends, or that notice would wait behind a
 /// payload and the two ways of a connection would not be used at a time.
 std::vector<at::Tensor> transfer(const Members& members, std::span<const at::Tensor> outgoing,
                                  std::span<const std::int64_t> sizes, const at::Tensor& room,
@@ -35,18 +37,23 @@ std::vector<at::Tensor> transfer(const Members& members, std::span<const at::Ten
   const int own = members.rank(), count = members.world_size();
   std::vector<at::Tensor> incoming(outgoing.size());
   std::int64_t start = 0;
-  for (int turn = 1; turn < count; ++turn) {
-    const int from = (own + count - turn) % count, to = (own + turn) % count;
-    const auto source = static_cast<std::size_t>(from);
-    std::vector<at::Tensor> in{room.narrow(0, start, sizes[source])};
-    std::vector<at::Tensor> out{outgoing[static_cast<std::size_t>(to)]};
-    incoming[source] = in.front();
-    start += sizes[source];
-    WorkPtr receiving, sending;
-    if (in.front().numel() > 0) receiving = members.group->recv(in, from, kTag);
-    if (out.front().numel() > 0) sending = members.group->send(out, to, kTag);
-    if (receiving) finish(receiving, stop);
-    if (sending) finish(sending, stop);
+  const int peers = (count - 1 + kMostTurns - 1) / kMostTurns;  // a turn
+  for (int first = 1; first < count; first += peers) {
+    const int end = std::min(first + peers, count);
+    std::vector<WorkPtr> works;
+    for (int distance = first; distance < end; ++distance) {
+      const auto from = static_cast<std::size_t>((own + count - distance) % count);
+      incoming[from] = room.narrow(0, start, sizes[from]);
+      start += sizes[from];
+      std::vector<at::Tensor> in{incoming[from]};
+      if (sizes[from] > 0) works.push_back(members.group->recv(in, static_cast<int>(from), kTag));
+    }
+    for (int distance = first; distance < end; ++distance) {
+      const int to = (own + distance) % count;
+      std::vector<at::Tensor> out{outgoing[static_cast<std::size_t>(to)]};
+      if (out.front().numel() > 0) works.push_back(members.group->send(out, to, kTag));
+    }
+    for (const WorkPtr& work : works) finish(work, stop);
   }
   return incoming;
 }

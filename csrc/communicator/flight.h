@@ -16,6 +16,7 @@
 #include "communicator/counters.h"
 #include "communicator/operation.h"
 #include "communicator/profiled.h"
+#include "communicator/staging.h"
 
 namespace lmgc::communicator {
 
@@ -34,7 +35,8 @@ struct Flight {
   bool independent = false;
   bool learns = true;  ///< histories observe its result
   at::Tensor values;
-  std::int64_t divisor = 1;  ///< of sums
+  std::shared_ptr<const Staging> staging;  ///< by which the values come, if any
+  std::int64_t divisor = 1;                ///< of sums
   std::vector<codec::Parameter> parameters;
   std::shared_ptr<const codec::Codec> codec;
   std::shared_ptr<Operation> operation;

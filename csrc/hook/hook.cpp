@@ -1,6 +1,7 @@
 #include "hook/hook.h"
 
 #include <ATen/Functions.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,6 +17,7 @@ namespace lmgc::hook {
 using communicator::Communicator;
 using communicator::Flight;
 using communicator::Operation;
+using communicator::Staging;
 using FuturePtr = c10::intrusive_ptr<c10::ivalue::Future>;
 using Hosts = std::vector<std::vector<std::size_t>>;
 
@@ -37,20 +39,14 @@ std::vector<std::size_t> neighbours_of(std::size_t rank, const Hosts& hosts) {
   return {};
 }
 
-/// Completed when all are, one after another; or with the first one's error.
-FuturePtr joined(const c10::List<FuturePtr>& futures) {
-  return c10::collectAll(futures)->then(
-      [](c10::ivalue::Future& all) -> c10::IValue {
-        std::vector<at::Tensor> values;
-        for (const c10::IValue& future : all.value().toListRef()) {
-          if (future.toFuture()->hasError()) {
-            std::rethrow_exception(future.toFuture()->exception_ptr());
-          }
-          values.push_back(future.toFuture()->value().toTensor());
-        }
-        return at::cat(values);
-      },
-      c10::TensorType::get());
+/// Of all futures. Throws the first error.
+std::vector<at::Tensor> values_of(const c10::List<FuturePtr>& futures) {
+  std::vector<at::Tensor> values;
+  for (const FuturePtr& future : futures.vec()) {
+    if (future->hasError()) std::rethrow_exception(future->exception_ptr());
+    values.push_back(future->value().toTensor());
+  }
+  return values;
 }
 
 }  // namespace
@@ -100,6 +96,10 @@ std::shared_ptr<Flight> Hook::make_flight(const c10d::GradBucket& bucket, at::Te
   flight->index = static_cast<std::int64_t>(bucket.getIndex());
   flight->tally = flight->index;
   flight->values = std::move(values);
+  if (!flight->values.is_cpu()) {
+    flight->future = c10::make_intrusive<c10::ivalue::Future>(
+        c10::TensorType::get(), std::vector<c10::Device>{flight->values.device()});
+  }
   flight->divisor = static_cast<std::int64_t>(communicator_->roster().global_ranks.size());
   return flight;
 }
@@ -112,8 +112,7 @@ FuturePtr Hook::run(const c10d::GradBucket& bucket) {
   }
   const Method method = method_of(*flight);
   if (flight->future->completed()) return flight->future;
-  if (method) return reduce_coded(bucket, presets_[*method]);
-  reduce_plainly(flight);
+  method ? reduce_coded(bucket, presets_[*method], flight) : reduce_plainly(flight);
   return flight->future;
 }
 
@@ -164,12 +163,27 @@ void Hook::reduce_plainly(const std::shared_ptr<Flight>& flight) {
       });
 }
 
-FuturePtr Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset) {
+/// In units that follow each other through the communicator.
+void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
+                        const std::shared_ptr<Flight>& whole) {
+  std::shared_ptr<Staging> staging;
+  collective::Contribution contribution;
+  at::Tensor values = whole->values;
+  if (!values.is_cpu() && values.layout() == at::kStrided) {
+    try {
+      staging = std::make_shared<Staging>(values);
+      values = staging->values();
+    } catch (const std::exception& error) {
+      contribution.content = communicator::reason_of(error);
+    }
+  }
   c10::List<FuturePtr> futures(c10::FutureType::create(c10::TensorType::get()));
-  const std::vector<Unit> units = units_of(bucket.getBuffer(), bucket.getParameters());
+  const std::vector<Unit> units = units_of(values, bucket.getParameters(), whole->divisor);
   for (const Unit& unit : units) {
     const auto flight = make_flight(bucket, unit.values);
     flight->unit = static_cast<std::int64_t>(futures.size());
+    flight->staging = staging;
+    flight->outgoing = contribution;
     for (const at::Tensor& parameter : unit.parameters) {
       const auto found = preset.histories.find(parameter.unsafeGetTensorImpl());
       flight->parameters.push_back(
@@ -181,7 +195,23 @@ FuturePtr Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& prese
     flight->counters.buckets = futures.size() == units.size() ? 1 : 0;
     communicator_->submit(flight);
   }
-  return futures.size() == 1 ? futures.get(0) : joined(futures);
+  // On a thread of the communicator, which outlives it.
+  const auto finish = [communicator = communicator_.get(), whole, staging, futures] {
+    std::vector<at::Tensor> values;
+    try {
+      values = values_of(futures);
+    } catch (const std::exception&) {
+      return whole->future->setError(std::current_exception());
+    }
+    try {
+      const at::NoGradGuard no_grad;
+      const at::Tensor average = values.size() == 1 ? values.front() : at::cat(values);
+      staging ? staging->complete(*whole->future, average) : whole->future->markCompleted(average);
+    } catch (const std::exception& error) {
+      communicator->fail(*whole, communicator::reason_of(error));
+    }
+  };
+  c10::collectAll(futures)->addCallback([finish](c10::ivalue::Future&) { finish(); });
 }
 
 }  // namespace lmgc::hook

@@ -52,8 +52,8 @@ class Hook {
   [[nodiscard]] Method method_of(communicator::Flight& flight);
   void begin_step(communicator::Flight& flight);
   void reduce_plainly(const std::shared_ptr<communicator::Flight>& flight);
-  [[nodiscard]] c10::intrusive_ptr<c10::ivalue::Future> reduce_coded(const c10d::GradBucket& bucket,
-                                                                     const Preset& preset);
+  void reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
+                    const std::shared_ptr<communicator::Flight>& whole);
 
   std::shared_ptr<communicator::Communicator> communicator_;
   std::vector<std::vector<std::size_t>> hosts_;

@@ -13,8 +13,9 @@ struct Unit {
   std::vector<at::Tensor> parameters;
 };
 
-/// Whole parameters in the bucket's order, about 4 MiB at a time.
+/// Whole parameters in the bucket's order, about 4 MiB at a time, or 512 KiB for each rank.
 [[nodiscard]] std::vector<Unit> units_of(const at::Tensor& bucket,
-                                         const std::vector<at::Tensor>& parameters);
+                                         const std::vector<at::Tensor>& parameters,
+                                         std::int64_t ranks);
 
 }  // namespace lmgc::hook
