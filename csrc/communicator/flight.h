@@ -16,7 +16,7 @@
 #include "communicator/counters.h"
 #include "communicator/operation.h"
 #include "communicator/profiled.h"
-#include "communicator/staging.h"
+#include "communicator/host_copy.h"
 
 namespace lmgc::communicator {
 
@@ -35,7 +35,7 @@ struct Flight {
   bool independent = false;
   bool learns = true;  ///< histories observe its result
   at::Tensor values;
-  std::shared_ptr<const Staging> staging;  ///< by which the values come, if any
+  std::shared_ptr<const HostCopy> host_copy;  ///< by which the values come, if any
   std::int64_t divisor = 1;                ///< of sums
   std::vector<codec::Parameter> parameters;
   std::shared_ptr<const codec::Codec> codec;

@@ -17,7 +17,7 @@ namespace lmgc::hook {
 using communicator::Communicator;
 using communicator::Flight;
 using communicator::Operation;
-using communicator::Staging;
+using communicator::HostCopy;
 using FuturePtr = c10::intrusive_ptr<c10::ivalue::Future>;
 using Hosts = std::vector<std::vector<std::size_t>>;
 
@@ -166,13 +166,13 @@ void Hook::reduce_plainly(const std::shared_ptr<Flight>& flight) {
 /// In units that follow each other through the communicator.
 void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
                         const std::shared_ptr<Flight>& whole) {
-  std::shared_ptr<Staging> staging;
+  std::shared_ptr<HostCopy> host_copy;
   collective::Contribution contribution;
   at::Tensor values = whole->values;
   if (!values.is_cpu() && values.layout() == at::kStrided) {
     try {
-      staging = std::make_shared<Staging>(values);
-      values = staging->values();
+      host_copy = std::make_shared<HostCopy>(values);
+      values = host_copy->values();
     } catch (const std::exception& error) {
       contribution.content = communicator::reason_of(error);
     }
@@ -182,7 +182,7 @@ void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
   for (const Unit& unit : units) {
     const auto flight = make_flight(bucket, unit.values);
     flight->unit = static_cast<std::int64_t>(futures.size());
-    flight->staging = staging;
+    flight->host_copy = host_copy;
     flight->outgoing = contribution;
     for (const at::Tensor& parameter : unit.parameters) {
       const auto found = preset.histories.find(parameter.unsafeGetTensorImpl());
@@ -196,7 +196,7 @@ void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
     communicator_->submit(flight);
   }
   // On a thread of the communicator, which outlives it.
-  const auto finish = [communicator = communicator_.get(), whole, staging, futures] {
+  const auto finish = [communicator = communicator_.get(), whole, host_copy, futures] {
     std::vector<at::Tensor> values;
     try {
       values = values_of(futures);
@@ -206,7 +206,7 @@ void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
     try {
       const at::NoGradGuard no_grad;
       const at::Tensor average = values.size() == 1 ? values.front() : at::cat(values);
-      staging ? staging->complete(*whole->future, average) : whole->future->markCompleted(average);
+      host_copy ? host_copy->complete(*whole->future, average) : whole->future->markCompleted(average);
     } catch (const std::exception& error) {
       communicator->fail(*whole, communicator::reason_of(error));
     }

@@ -1,4 +1,4 @@
-#include "communicator/staging.h"
+#include "communicator/host_copy.h"
 
 #include <ATen/Functions.h>
 #include <c10/core/StreamGuard.h>
@@ -6,7 +6,7 @@
 
 namespace lmgc::communicator {
 
-Staging::Staging(const at::Tensor& values)
+HostCopy::HostCopy(const at::Tensor& values)
     : stream_(c10::impl::VirtualGuardImpl(values.device().type())
                   .getStreamFromGlobalPool(values.device())),
       host_(at::empty(values.sizes(), values.options().device(at::kCPU).pinned_memory(true))),
@@ -22,7 +22,7 @@ Staging::Staging(const at::Tensor& values)
   copied_.record(stream_);
 }
 
-void Staging::complete(c10::ivalue::Future& future, const at::Tensor& result) {
+void HostCopy::complete(c10::ivalue::Future& future, const at::Tensor& result) {
   host_.copy_(result);
   const c10::StreamGuard guard(stream_);
   at::Tensor returned =

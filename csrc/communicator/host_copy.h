@@ -9,10 +9,10 @@ namespace lmgc::communicator {
 
 /// Values of a device on the host: copied there, and a result back, on a stream of their own, so
 /// that nobody waits for anything else that the device does.
-class Staging {
+class HostCopy {
  public:
   /// Starts to copy what this thread's stream makes of `values`.
-  explicit Staging(const at::Tensor& values);
+  explicit HostCopy(const at::Tensor& values);
 
   /// In pinned memory; there after wait().
   [[nodiscard]] const at::Tensor& values() const { return host_; }
