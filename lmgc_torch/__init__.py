@@ -2,6 +2,7 @@
 
 import torch  # noqa: F401  loads the libraries that _C needs
 
+from lmgc_torch import stages
 from lmgc_torch._C import PayloadError
 from lmgc_torch.codec import PRESETS, SERIALIZATIONS, Codec, CodecOptions
 from lmgc_torch.collectives import (
@@ -39,4 +40,5 @@ __all__ = [
     "reduce_scatter_tensor",
     "register",
     "register_fsdp",
+    "stages",
 ]

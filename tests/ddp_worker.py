@@ -26,6 +26,7 @@ from ddp_interrupts import interrupted
 from ddp_planner import logged, planned
 from ddp_python_hook import python_hook
 from ddp_registration import language_model
+from ddp_stages import staged
 from ddp_state import checkpoint, rebuild, resume, unlike_states
 from ddp_wire import by_hosts, profiled, shared
 
@@ -72,6 +73,7 @@ SCENARIOS = {
         rebuild,
         resume,
         shared,
+        staged,
         starved,
         training,
         unfinished,

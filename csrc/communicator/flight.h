@@ -16,6 +16,7 @@
 #include "communicator/counters.h"
 #include "communicator/operation.h"
 #include "communicator/profiled.h"
+#include "communicator/staging.h"
 
 namespace lmgc::communicator {
 
@@ -36,6 +37,7 @@ struct Flight {
   std::int64_t divisor = 1;  ///< of sums
   std::vector<codec::Parameter> parameters;
   std::shared_ptr<const codec::Codec> codec;
+  std::shared_ptr<const Staging> staging;  ///< of reduce_staged
   std::shared_ptr<Operation> operation;
   /// Completed, with whatever, before the histories may be used.
   c10::intrusive_ptr<c10::ivalue::Future> after;

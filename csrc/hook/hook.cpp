@@ -40,6 +40,7 @@ Hook::Hook(std::shared_ptr<Communicator> communicator, Hosts hosts, std::vector<
     : communicator_(std::move(communicator)),
       hosts_(std::move(hosts)),
       average_(averaging(*communicator_, hosts_)),
+      staged_average_(communicator::reduce_staged(communicator_->members(0))),
       presets_(std::move(presets)),
       planning_(std::move(planning)) {
   if (!planning_) return;
@@ -92,15 +93,31 @@ FuturePtr Hook::run(const c10d::GradBucket& bucket) {
     return flight->future;
   }
   const Preset& preset = presets_[*method];
-  for (const at::Tensor& parameter : bucket.getParameters()) {
+  const std::vector<at::Tensor> parameters = bucket.getParameters();
+  for (const at::Tensor& parameter : parameters) {
     const auto found = preset.histories.find(parameter.unsafeGetTensorImpl());
     flight->parameters.push_back(
         {parameter.sizes().vec(), found != preset.histories.end() ? found->second : nullptr});
   }
   flight->codec = preset.codec;
   flight->operation = average_;
+  if (preset.stages) set_stages(*flight, *preset.stages, parameters);
   communicator_->submit(flight);
   return flight->future;
+}
+
+void Hook::set_stages(Flight& flight, const Stages& stages,
+                      const std::vector<at::Tensor>& parameters) {
+  communicator::Staging staging;
+  staging.chain = stages.chain;
+  staging.seed = stages.seed;
+  for (const at::Tensor& parameter : parameters) {
+    const Stages::Parameter& known = stages.parameters.at(parameter.unsafeGetTensorImpl());
+    staging.names.push_back(known.name);
+    if (known.residual.defined()) staging.residuals.push_back(known.residual);
+  }
+  flight.staging = std::make_shared<const communicator::Staging>(std::move(staging));
+  flight.operation = staged_average_;
 }
 
 Method Hook::method_of(Flight& flight) {
