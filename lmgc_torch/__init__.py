@@ -3,7 +3,7 @@
 import torch  # noqa: F401  loads the libraries that _C needs
 
 from lmgc_torch import stages
-from lmgc_torch._C import PayloadError
+from lmgc_torch._C import PayloadError, Staged
 from lmgc_torch.codec import PRESETS, SERIALIZATIONS, Codec, CodecOptions
 from lmgc_torch.collectives import (
     all_gather,
@@ -28,6 +28,7 @@ __all__ = [
     "Handle",
     "HookState",
     "PayloadError",
+    "Staged",
     "Stats",
     "StatsLog",
     "__version__",

@@ -79,6 +79,28 @@ def finite(draw: st.DrawFn) -> torch.Tensor:
     return torch.tensor(draw(st.lists(floats, max_size=200)))
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99, 0.999])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_many_zeros_make_the_way(bits: int, share: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    tensor = torch.randn(100, 300, generator=generator) ** 3
+    tensor[torch.rand(tensor.shape, generator=generator) < share] = 0
+    codec = lmgc_torch.Codec("fast", shapes=[tensor.shape], stages=[stages.Quantize(bits)])
+    check_round_trip(codec, tensor.flatten())
+    codec.observe(codec.stage(tensor).values)
+    check_round_trip(codec, tensor.flatten() * 0.5)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_few_values_among_zeros_make_the_way(bits: int) -> None:
+    codec = lmgc_torch.Codec("fast", stages=[stages.Quantize(bits)])
+    for count in range(1, 40):
+        generator = torch.Generator().manual_seed(count)
+        tensor = torch.cat([torch.ones(count), torch.zeros(256 - count)])
+        for size in (-1.0, 1.0):
+            check_round_trip(codec, size * tensor[torch.randperm(256, generator=generator)])
+
+
 @settings(max_examples=300)
 @given(tensor=finite(), chain=st.sampled_from(CHAINS), data=st.data())
 def test_any_finite_values_make_the_way(

@@ -39,9 +39,11 @@ std::vector<std::byte> code_integers(const predict::LevelTile& tile, const predi
   return std::move(encoder).finish();
 }
 
-std::vector<std::byte> encode_with(const std::int8_t* integers, predict::LevelRange range,
-                                   const StepMap& map, const predict::Tile& tile,
-                                   const predict::Model* model, LevelBuffers& buffers) {
+}  // namespace
+
+std::vector<std::byte> encode_level_tile(const std::int8_t* integers, predict::LevelRange range,
+                                         const StepMap& map, const predict::Tile& tile,
+                                         const predict::Model* model, LevelBuffers& buffers) {
   const LevelOrder order(tile, model);
   const std::size_t count = tile.rows * tile.columns;
   const std::span<std::int8_t> levels = buffers.levels.room(count);
@@ -96,20 +98,6 @@ std::vector<std::byte> encode_with(const std::int8_t* integers, predict::LevelRa
   code.bytes(
       code_integers(level_tile, scales, {header.member, range}, steps, blocks_of(model, tile)));
   return std::move(code.written());
-}
-
-}  // namespace
-
-std::vector<std::byte> encode_level_tile(const std::int8_t* integers, predict::LevelRange range,
-                                         const StepMap& map, const predict::Tile& tile,
-                                         const predict::Model* model, LevelBuffers& buffers) {
-  std::vector<std::byte> code = encode_with(integers, range, map, tile, model, buffers);
-  // Where next to nothing is sent, rows' exponents may cost more than they save.
-  if (model != nullptr && code.size() * 16 < tile.rows * tile.columns) {
-    std::vector<std::byte> other = encode_with(integers, range, map, tile, nullptr, buffers);
-    if (other.size() < code.size()) return other;
-  }
-  return code;
 }
 
 }  // namespace lmgc::codec

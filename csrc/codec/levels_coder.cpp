@@ -8,6 +8,7 @@
 #include "codec/payload_error.h"
 #include "codec/side_symbols.h"
 #include "codec/tile_jobs.h"
+#include "codec/tile_sections.h"
 #include "coder/range_decoder.h"
 #include "coder/range_encoder.h"
 #include "default_environment.h"
@@ -16,6 +17,9 @@
 
 namespace lmgc::codec {
 namespace {
+
+/// Values a byte from which on rows' exponents may cost more than they save.
+constexpr std::size_t kSparse = 16;
 
 [[noreturn]] void corrupt(const std::string& what) {
   throw PayloadError(PayloadError::Kind::kCorrupt, what);
@@ -91,20 +95,83 @@ Head read_head(ByteReader& reader) {
   return head;
 }
 
+std::vector<std::byte> encode_sections(const Levels& levels, const StepMap& steps,
+                                       const float* values, const predict::Tile& tile,
+                                       predict::OwnRows own, LevelBuffers& buffers) {
+  std::vector<std::vector<std::byte>> codes;
+  each_section(serialize::DType::kFloat32, reinterpret_cast<const std::byte*>(values), tile, own,
+               [&](const predict::Tile& section, const predict::Model* model) {
+                 codes.push_back(encode_level_tile(levels.integers.data(), levels.range, steps,
+                                                   section, model, buffers));
+               });
+  return joined_sections(codes);
+}
+
+/// `values`: of all levels; empty: tiles are not tried in sections.
+std::vector<std::byte> encode_job(const Levels& levels, const StepMap& steps,
+                                  std::span<const float> values, const Job& job,
+                                  LevelBuffers& buffers) {
+  const DefaultEnvironment environment;
+  const auto encoded = [&](const predict::Model* model) {
+    return encode_level_tile(levels.integers.data(), levels.range, steps, job.tile, model, buffers);
+  };
+  std::vector<std::byte> code = encoded(job.model());
+  if (job.model() != nullptr && code.size() * kSparse < job.tile.rows * job.tile.columns) {
+    std::vector<std::byte> other = encoded(nullptr);
+    if (other.size() < code.size()) code = std::move(other);
+  }
+  if (values.empty() || code.empty() || !predict::has_model(job.tile)) return code;
+  if (job.history != nullptr) {
+    keep_shorter(code, kSectionsFromHistory,
+                 encode_sections(levels, steps, values.data(), job.tile, job.own_rows(), buffers));
+  }
+  keep_shorter(
+      code, kSections,
+      encode_sections(levels, steps, values.data(), job.tile, predict::OwnRows(job.tile), buffers));
+  return code;
+}
+
+void decode_job(std::span<const std::byte> code, predict::LevelRange range, const StepMap& steps,
+                const Job& job, LevelBuffers& buffers, float* values) {
+  const DefaultEnvironment environment;
+  const std::byte first = code.empty() ? std::byte{0} : code.front();
+  const bool from_history = first == kSectionsFromHistory && job.history != nullptr;
+  if (!predict::has_model(job.tile) || (first != kSections && !from_history)) {
+    decode_level_tile(code, range, steps, job.tile, job.model(), buffers, values);
+    return;
+  }
+  ByteReader reader(code.subspan(1));
+  predict::OwnRows own = from_history ? job.own_rows() : predict::OwnRows(job.tile);
+  each_section(serialize::DType::kFloat32, reinterpret_cast<const std::byte*>(values), job.tile,
+               own, [&](const predict::Tile& section, const predict::Model* model) {
+                 const auto bytes = reader.bytes(reader.varint());
+                 decode_level_tile(bytes, range, steps, section, model, buffers, values);
+               });
+  if (!reader.rest().empty()) corrupt("bytes after a tile's last section");
+}
+
+/// Integers times their steps.
+std::vector<float> values_of(const Levels& levels, const StepMap& steps) {
+  std::vector<float> values(levels.integers.size());
+  if (!values.empty()) steps.fill(0, values.size(), values.data());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] *= static_cast<float>(levels.integers[i]);
+  }
+  return values;
+}
+
 }  // namespace
 
-Parts encode_levels(const Levels& levels, std::span<const Parameter> parameters) {
+Parts encode_levels(const Levels& levels, std::span<const Parameter> parameters, bool own_rows) {
   const std::vector<Piece> pieces = pieces_of(parameters);
   const std::uint64_t fingerprint = fingerprint_of(pieces);
   const std::vector<Job> jobs = jobs_of(pieces, fingerprint != 0);
   const StepMap steps(levels.runs, levels.steps);
   std::vector<std::vector<std::byte>> codes(jobs.size());
   const std::vector<std::size_t> order = largest_first(jobs);
+  const std::vector<float> values = own_rows ? values_of(levels, steps) : std::vector<float>();
   parallel_for_with<LevelBuffers>(jobs.size(), [&](std::size_t i, LevelBuffers& buffers) {
-    const DefaultEnvironment environment;
-    const Job& job = jobs[order[i]];
-    codes[order[i]] = encode_level_tile(levels.integers.data(), levels.range, steps, job.tile,
-                                        job.model(), buffers);
+    codes[order[i]] = encode_job(levels, steps, values, jobs[order[i]], buffers);
   });
   ByteWriter body;
   body.fixed(static_cast<std::uint8_t>(levels.range.most | (levels.range.signs ? 128 : 0)));
@@ -146,10 +213,7 @@ void decode_levels(std::span<const std::byte> body, std::span<const Parameter> p
   if (!reader.rest().empty()) corrupt("bytes after the last tile");
   const std::vector<std::size_t> order = largest_first(jobs);
   parallel_for_with<LevelBuffers>(jobs.size(), [&](std::size_t i, LevelBuffers& buffers) {
-    const DefaultEnvironment environment;
-    const Job& job = jobs[order[i]];
-    decode_level_tile(codes[order[i]], head.range, steps, job.tile, job.model(), buffers,
-                      values.data());
+    decode_job(codes[order[i]], head.range, steps, jobs[order[i]], buffers, values.data());
   });
 }
 

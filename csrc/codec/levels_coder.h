@@ -12,7 +12,9 @@
 /// for a Representation. Like its functions, these throw PayloadError.
 namespace lmgc::codec {
 
-[[nodiscard]] Parts encode_levels(const Levels& levels, std::span<const Parameter> parameters);
+/// `own_rows`: as StructureRepresentation's.
+[[nodiscard]] Parts encode_levels(const Levels& levels, std::span<const Parameter> parameters,
+                                  bool own_rows);
 [[nodiscard]] std::uint64_t levels_capacity(std::span<const std::byte> body);
 void decode_levels(std::span<const std::byte> body, std::span<const Parameter> parameters,
                    std::span<float> values);

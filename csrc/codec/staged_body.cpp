@@ -45,7 +45,7 @@ Parts encode_sparse(const Staged& staged, std::span<const Parameter> parameters,
   if (count == 0) {
     form = Kept::kSizes;
   } else if (staged.integers.defined()) {
-    code = joined(encode_levels(levels_of(staged), {&kept, 1}));
+    code = joined(encode_levels(levels_of(staged), {&kept, 1}, false));
   } else {
     const at::Tensor values = staged.values.index_select(0, staged.kept);
     const auto floats = elements<float>(values);
@@ -116,7 +116,7 @@ Preset preset_of(const Staged& staged) {
 Parts encode_staged(const Staged& staged, std::span<const Parameter> parameters,
                     const Representation& structure) {
   if (preset_of(staged) == Preset::kSparse) return encode_sparse(staged, parameters, structure);
-  return encode_levels(levels_of(staged), parameters);
+  return encode_levels(levels_of(staged), parameters, structure.own_rows());
 }
 
 std::uint64_t staged_capacity_bytes(Preset preset, std::span<const std::byte> body) {

@@ -16,16 +16,6 @@
 namespace lmgc::codec {
 namespace {
 
-/// First byte of a tile's code in sections: learning starts from nothing, or from history. Flags of
-/// other codes are below.
-constexpr std::byte kSections{254}, kSectionsFromHistory{255};
-
-void keep_shorter(std::vector<std::byte>& code, std::byte first, std::vector<std::byte> other) {
-  if (other.size() + 1 >= code.size()) return;
-  other.insert(other.begin(), first);
-  code = std::move(other);
-}
-
 std::vector<std::byte> encode_job(serialize::DType dtype, const std::byte* values, const Job& job,
                                   bool own_rows, TileBuffers& buffers) {
   const DefaultEnvironment environment;
