@@ -4,7 +4,8 @@ The paper's figure 4 in our terms: the last step of each sequence in FOLDER (seq
 through a stage, after the codec has observed what the stage made of the steps before, and is coded:
 beside the stage's plain form (integers of so many bits and a float32 a step; or places of 32 bits
 and values), zstd-19 and LZMA on the same integers or places and values, float16, and PowerSGD's
-factors of rank 4. Every payload is decoded and compared bit for bit. Writes stages.json and .md.
+factors of rank 4. Every payload is decoded and compared bit for bit. Writes stages.json and .md;
+what is there is kept.
 """
 
 from __future__ import annotations
@@ -184,21 +185,24 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(width=200)
     file = options.output / "stages.json"
-    results: list[Result] = []
+    stored = json.loads(file.read_text())["results"] if file.exists() else []
+    results = [Result(**result) for result in stored]
+    known = {(result.sequence, result.stage, result.preset) for result in results}
     todo = [
         (sequence, name, preset)
-        for sequence in load(options.folder)
         for preset in options.presets
+        for sequence in load(options.folder)
         for name in CASES
+        if (sequence.name, name, preset) not in known
     ]
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as progress:
         bar = progress.add_task("", total=len(todo))
         for sequence, name, preset in todo:
             progress.update(bar, description=f"{sequence.name}, {name}, {preset}")
             results.append(measure(sequence, name, preset))
+            report = {"environment": environment(PACKAGES), "results": [asdict(r) for r in results]}
+            file.write_text(json.dumps(report, indent=1) + "\n")
             progress.advance(bar)
-    report = {"environment": environment(PACKAGES), "results": [asdict(r) for r in results]}
-    file.write_text(json.dumps(report, indent=1) + "\n")
     text = "".join(table(results, preset) for preset in options.presets)
     console.print(text, markup=False, soft_wrap=True)
     file.with_suffix(".md").write_text(text)
