@@ -9,7 +9,7 @@
 namespace lmgc::predict {
 namespace {
 
-constexpr std::size_t kLineSample = 128, kTileSample = 1024;
+constexpr std::size_t kRowSample = 96, kColumnSample = 48, kTileSample = 1024;
 constexpr std::uint8_t kPlainShape = 4;
 /// Bits that a quarter octave away from the tile's scale costs among the side symbols, about.
 constexpr float kSideBits = 0.3F;
@@ -40,14 +40,16 @@ float cost(const LevelModel& model, std::span<const Sample> samples, int scale) 
   return bits;
 }
 
-/// The scale near `usual` that is the best for all, the way from there included.
-int fit(const LevelModel& model, std::span<const Sample> samples, int usual, float way_bits) {
+/// The scale near `usual` that is the best for all, the way from there included. Looks in steps of
+/// `step` first.
+int fit(const LevelModel& model, std::span<const Sample> samples, int usual, float way_bits,
+        int step) {
   const auto total = [&](int scale) {
     return cost(model, samples, scale) + way_bits * static_cast<float>(std::abs(scale - usual));
   };
   int best = usual;
   float least = total(best);
-  for (int step = 4; step > 0; step /= 2) {
+  for (; step > 0; step /= 2) {
     for (const int direction : {-step, step}) {
       bool moved = false;
       while (std::abs(best + direction) <= kFarthest) {
@@ -94,18 +96,20 @@ class Fitter {
       least = bits;
       start = scale;
     }
-    const int usual = fit(plain_, samples, start, 0);
+    const int usual = fit(plain_, samples, start, 0, 4);
     for (const std::size_t i : rows_) {
-      draw(columns_.size(), samples, [&](std::size_t k) { return sample(i, columns_[k]); });
-      scales_.rows[i] = static_cast<std::int16_t>(fit(plain_, samples, usual, kSideBits));
+      draw(columns_.size(), kRowSample, samples,
+           [&](std::size_t k) { return sample(i, columns_[k]); });
+      scales_.rows[i] = static_cast<std::int16_t>(fit(plain_, samples, usual, kSideBits, 2));
     }
     if (!with_columns) {
       std::ranges::fill(scales_.columns, std::int16_t{0});
       return std::move(scales_);
     }
     for (const std::size_t j : columns_) {
-      draw(rows_.size(), samples, [&](std::size_t k) { return sample(rows_[k], j); });
-      scales_.columns[j] = static_cast<std::int16_t>(fit(plain_, samples, 0, kSideBits));
+      draw(rows_.size(), kColumnSample, samples,
+           [&](std::size_t k) { return sample(rows_[k], j); });
+      scales_.columns[j] = static_cast<std::int16_t>(fit(plain_, samples, 0, kSideBits, 2));
     }
     return std::move(scales_);
   }
@@ -119,9 +123,10 @@ class Fitter {
 
   /// Some of a line's values, from all along it.
   template <typename At>
-  static void draw(std::size_t count, std::vector<Sample>& samples, const At& at) {
+  static void draw(std::size_t count, std::size_t most, std::vector<Sample>& samples,
+                   const At& at) {
     samples.clear();
-    const std::size_t drawn = std::min(count, kLineSample);
+    const std::size_t drawn = std::min(count, most);
     for (std::size_t k = 0; k < drawn; ++k) samples.push_back(at(k * count / drawn));
   }
 
