@@ -91,6 +91,22 @@ def test_many_zeros_make_the_way(bits: int, share: float) -> None:
     check_round_trip(codec, tensor.flatten() * 0.5)
 
 
+@pytest.mark.parametrize("observed", [0, 3])
+def test_sections_of_zeros_leave_other_rows_alone(observed: int) -> None:
+    *past, last = averages((128, 96), 4)
+    for top, bottom in ((0, 64), (8, 16), (32, 64), (64, 128)):
+        tensor = last.clone()
+        tensor[top:bottom] = 0
+        for chain in ([stages.Quantize(8, scale="row")], []):
+            codec = lmgc_torch.Codec("max", shapes=[(128, 96)], stages=chain)
+            for step in past[:observed]:
+                codec.observe(step)
+            if chain:
+                check_round_trip(codec, tensor)
+            else:
+                assert torch.equal(codec.decode(codec.encode(tensor)), tensor)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_a_few_values_among_zeros_make_the_way(bits: int) -> None:
     codec = lmgc_torch.Codec("fast", stages=[stages.Quantize(bits)])

@@ -20,10 +20,14 @@ struct LevelBuffers {
   Buffer<std::int8_t> levels;
 };
 
-/// Code of a tile of a tensor's `integers`. Empty if all are 0.
-[[nodiscard]] std::vector<std::byte> encode_level_tile(
-    const std::int8_t* integers, predict::LevelRange range, const StepMap& steps,
-    const predict::Tile& tile, const predict::Model* model, LevelBuffers& buffers);
+/// Code of a tile of a tensor's `integers`. Empty if all are 0. `with_columns`: where columns can
+/// have scales, they do.
+[[nodiscard]] std::vector<std::byte> encode_level_tile(const std::int8_t* integers,
+                                                       predict::LevelRange range,
+                                                       const StepMap& steps,
+                                                       const predict::Tile& tile,
+                                                       const predict::Model* model,
+                                                       bool with_columns, LevelBuffers& buffers);
 
 /// Inverse: writes the tile's elements of `values`, integers times steps. Throws PayloadError.
 void decode_level_tile(std::span<const std::byte> code, predict::LevelRange range,

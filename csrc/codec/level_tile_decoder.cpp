@@ -57,9 +57,10 @@ class IntegerDecoder {
   coder::RangeDecoder decoder_;
 };
 
-void clear_tile(const predict::Tile& tile, float* values) {
-  for (std::size_t i = 0; i < tile.rows; ++i) {
-    std::fill_n(values + tile.start + i * tile.stride, tile.columns, 0.0F);
+/// A section's rows may lie anywhere in its tile: the order knows.
+void clear_tile(const LevelOrder& order, float* values) {
+  for (std::size_t i = 0; i < order.rows.size(); ++i) {
+    std::fill_n(values + order.start(i), order.columns.size(), 0.0F);
   }
 }
 
@@ -68,7 +69,7 @@ void clear_tile(const predict::Tile& tile, float* values) {
 void decode_level_tile(std::span<const std::byte> code, predict::LevelRange range,
                        const StepMap& map, const predict::Tile& tile, const predict::Model* model,
                        LevelBuffers& buffers, float* values) {
-  if (code.empty()) return clear_tile(tile, values);
+  if (code.empty()) return clear_tile(LevelOrder(tile, model), values);
   ByteReader reader(code);
   const LevelHeader header = read_level_header(reader, model != nullptr);
   if ((header.flags & kIsPredicted) == 0) model = nullptr;

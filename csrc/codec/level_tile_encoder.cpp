@@ -43,7 +43,8 @@ std::vector<std::byte> code_integers(const predict::LevelTile& tile, const predi
 
 std::vector<std::byte> encode_level_tile(const std::int8_t* integers, predict::LevelRange range,
                                          const StepMap& map, const predict::Tile& tile,
-                                         const predict::Model* model, LevelBuffers& buffers) {
+                                         const predict::Model* model, bool with_columns,
+                                         LevelBuffers& buffers) {
   const LevelOrder order(tile, model);
   const std::size_t count = tile.rows * tile.columns;
   const std::span<std::int8_t> levels = buffers.levels.room(count);
@@ -77,7 +78,7 @@ std::vector<std::byte> encode_level_tile(const std::int8_t* integers, predict::L
   } else {
     std::ranges::fill(predictions, 0.0F);
   }
-  const bool with_columns = tile.columns > predict::kFlatColumns && tile.rows > 1;
+  with_columns = with_columns && tile.columns > predict::kFlatColumns && tile.rows > 1;
   if (with_columns) header.flags |= kHasColumnScales;
 
   const Expectations bases = level_bases(header.flags, model, tile);

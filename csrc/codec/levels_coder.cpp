@@ -18,8 +18,8 @@
 namespace lmgc::codec {
 namespace {
 
-/// Values a byte from which on rows' exponents may cost more than they save.
-constexpr std::size_t kSparse = 16;
+/// Values a byte from which on side symbols may cost more than they save.
+constexpr std::size_t kSparse = 12;
 
 [[noreturn]] void corrupt(const std::string& what) {
   throw PayloadError(PayloadError::Kind::kCorrupt, what);
@@ -102,7 +102,7 @@ std::vector<std::byte> encode_sections(const Levels& levels, const StepMap& step
   each_section(serialize::DType::kFloat32, reinterpret_cast<const std::byte*>(values), tile, own,
                [&](const predict::Tile& section, const predict::Model* model) {
                  codes.push_back(encode_level_tile(levels.integers.data(), levels.range, steps,
-                                                   section, model, buffers));
+                                                   section, model, true, buffers));
                });
   return joined_sections(codes);
 }
@@ -112,13 +112,17 @@ std::vector<std::byte> encode_job(const Levels& levels, const StepMap& steps,
                                   std::span<const float> values, const Job& job,
                                   LevelBuffers& buffers) {
   const DefaultEnvironment environment;
-  const auto encoded = [&](const predict::Model* model) {
-    return encode_level_tile(levels.integers.data(), levels.range, steps, job.tile, model, buffers);
+  std::vector<std::byte> code;
+  const auto try_with = [&](const predict::Model* model, bool with_columns) {
+    auto other = encode_level_tile(levels.integers.data(), levels.range, steps, job.tile, model,
+                                   with_columns, buffers);
+    if (code.empty() || other.size() < code.size()) code = std::move(other);
   };
-  std::vector<std::byte> code = encoded(job.model());
-  if (job.model() != nullptr && code.size() * kSparse < job.tile.rows * job.tile.columns) {
-    std::vector<std::byte> other = encoded(nullptr);
-    if (other.size() < code.size()) code = std::move(other);
+  try_with(job.model(), true);
+  if (!code.empty() && code.size() * kSparse < job.tile.rows * job.tile.columns) {
+    try_with(job.model(), false);
+    if (job.model() != nullptr) try_with(nullptr, true);
+    if (job.model() != nullptr) try_with(nullptr, false);
   }
   if (values.empty() || code.empty() || !predict::has_model(job.tile)) return code;
   if (job.history != nullptr) {

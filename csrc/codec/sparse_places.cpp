@@ -11,7 +11,8 @@
 namespace lmgc::codec {
 namespace {
 
-/// Chance that a value is kept, learned in each context; all begin with the tensor's share.
+/// Chance that a value is kept, learned in each context: by how many of its row and its column are
+/// so far, and which of those just before it. All begin with the tensor's share.
 class Activity {
  public:
   Activity(std::uint64_t kept, std::uint64_t values) : kept_(kept), values_(values) {
@@ -19,26 +20,19 @@ class Activity {
     for (Counts& counts : contexts_) counts = {share * kTrust + 1, kTrust << kShareBits};
   }
 
-  void begin(const Job& job) {
-    rows_.assign(job.tile.rows, 0);
-    columns_.assign(job.tile.columns, 0);
-    column_counts_.assign(job.tile.columns, 0);
-    const predict::Model* model = job.model();
-    if (model == nullptr) return;
-    level(model->rows, rows_);
-    level(model->columns, columns_);
-  }
+  void begin(const predict::Tile& tile) { columns_.assign(tile.columns, 0); }
   void begin_row(std::size_t row) {
-    row_ = row;
-    row_count_ = 0;
+    rows_before_ = row;
+    in_row_ = 0;
+    recent_ = 0;
   }
 
   /// Of 0 = left away, then 1 = kept.
   [[nodiscard]] std::uint32_t frequency_left(std::size_t column) {
-    const int history = std::min(rows_[row_] + columns_[column], kHistories - 1);
-    now_ = &contexts_[static_cast<std::size_t>((history * kCrowds + crowd(row_count_, column)) *
-                                                   kCrowds +
-                                               crowd(column_counts_[column], row_))];
+    constexpr std::uint32_t kNear = (1U << kNeighbours) - 4;
+    const std::size_t before = (recent_ & 3) | ((recent_ & kNear) != 0 ? 4 : 0);
+    now_ = &contexts_[(before * kCrowds + crowd(in_row_, column)) * kCrowds +
+                      crowd(columns_[column], rows_before_)];
     const std::uint64_t chance = (now_->kept << prior::kTotalBits) / now_->all;
     return prior::kTotalFrequency - static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
                                         chance, 1, prior::kTotalFrequency - 1));
@@ -52,28 +46,22 @@ class Activity {
       now_->kept = now_->kept / 2 + 1;
       now_->all /= 2;
     }
-    row_count_ += kept ? 1 : 0;
-    column_counts_[column] += kept ? 1 : 0;
+    in_row_ += kept ? 1 : 0;
+    columns_[column] += kept ? 1 : 0;
+    recent_ = recent_ << 1 | (kept ? 1 : 0);
   }
 
  private:
-  static constexpr int kHistories = 24, kCrowds = 8, kShareBits = 20;
+  static constexpr std::size_t kCrowds = 8;
+  static constexpr int kNeighbours = 9, kShareBits = 20;
   static constexpr std::uint64_t kTrust = 8;
 
   struct Counts {
     std::uint64_t kept, all;
   };
 
-  /// Octaves that each place lies below the largest.
-  static void level(const predict::Side& side, std::vector<int>& octaves) {
-    const int most = *std::ranges::max_element(side.exponent);
-    for (std::size_t i = 0; i < side.order.size(); ++i) {
-      octaves[side.order[i]] = std::min(most - side.exponent[i], kHistories - 1);
-    }
-  }
-
   /// How many of `seen` values are kept against what the tensor's share expects.
-  [[nodiscard]] int crowd(std::uint64_t count, std::uint64_t seen) const {
+  [[nodiscard]] std::size_t crowd(std::uint64_t count, std::uint64_t seen) const {
     const std::uint64_t expected = seen * kept_;
     if (count == 0) return 2 * expected < values_ ? 0 : expected < 2 * values_ ? 1 : 2;
     const std::uint64_t times = count * values_ / std::max<std::uint64_t>(expected, 1);
@@ -81,19 +69,19 @@ class Activity {
   }
 
   std::uint64_t kept_, values_;
-  std::array<Counts, std::size_t{kHistories} * kCrowds * kCrowds> contexts_;
+  std::array<Counts, 8 * kCrowds * kCrowds> contexts_;
   Counts* now_ = nullptr;
-  std::vector<int> rows_, columns_;  // octaves below the largest, by place
-  std::vector<std::uint32_t> column_counts_;
-  std::size_t row_ = 0;
-  std::uint64_t row_count_ = 0;
+  std::vector<std::uint32_t> columns_;  // kept in each
+  std::size_t rows_before_ = 0;
+  std::uint64_t in_row_ = 0;
+  std::uint32_t recent_ = 0;  // bits, the last lowest
 };
 
 /// Calls visit(place, column) for all values of tiles, one after another.
 template <typename Visit>
-void each_value(std::span<const Job> jobs, Activity& activity, const Visit& visit) {
-  for (const Job& job : jobs) {
-    activity.begin(job);
+void each_value(std::span<const Piece> pieces, Activity& activity, const Visit& visit) {
+  for (const Job& job : jobs_of(pieces, false)) {
+    activity.begin(job.tile);
     for (std::size_t i = 0; i < job.tile.rows; ++i) {
       activity.begin_row(i);
       const std::size_t start = job.tile.start + i * job.tile.stride;
@@ -107,15 +95,13 @@ void each_value(std::span<const Job> jobs, Activity& activity, const Visit& visi
 void encode_places(std::span<const std::int64_t> places, std::span<const Parameter> parameters,
                    ByteWriter& writer) {
   const std::vector<Piece> pieces = pieces_of(parameters);
-  const std::uint64_t fingerprint = fingerprint_of(pieces);
   std::size_t values = 0;
   for (const Piece& piece : pieces) values += piece.values();
   std::vector<bool> kept(values);
   for (const std::int64_t place : places) kept[static_cast<std::size_t>(place)] = true;
-  const std::vector<Job> jobs = jobs_of(pieces, fingerprint != 0);
   Activity activity(places.size(), values);
   coder::RangeEncoder encoder;
-  each_value(jobs, activity, [&](std::size_t place, std::size_t column) {
+  each_value(pieces, activity, [&](std::size_t place, std::size_t column) {
     const std::uint32_t left = activity.frequency_left(column);
     const bool keeps = kept[place];
     encoder.encode(keeps ? prior::Interval{left, prior::kTotalFrequency - left}
@@ -123,23 +109,20 @@ void encode_places(std::span<const std::int64_t> places, std::span<const Paramet
     activity.learn(column, keeps);
   });
   const std::vector<std::byte> code = std::move(encoder).finish();
-  write_table(fingerprint, pieces, writer);
+  write_table(0, pieces, writer);
   writer.varint(code.size());
   writer.bytes(code);
 }
 
-std::vector<std::int64_t> decode_places(ByteReader& reader, std::size_t kept, std::size_t values,
-                                        std::span<const Parameter> parameters) {
-  Table table = read_table(reader);
+std::vector<std::int64_t> decode_places(ByteReader& reader, std::size_t kept, std::size_t values) {
+  const Table table = read_table(reader);
   if (table.values != values || kept > values) {
     throw PayloadError(PayloadError::Kind::kCorrupt, "places of other parameters");
   }
-  attach_history(table, parameters);
   coder::RangeDecoder decoder(reader.bytes(reader.varint()));
-  const std::vector<Job> jobs = jobs_of(table.pieces, table.fingerprint != 0);
   Activity activity(kept, values);
   std::vector<std::int64_t> places;
-  each_value(jobs, activity, [&](std::size_t place, std::size_t column) {
+  each_value(table.pieces, activity, [&](std::size_t place, std::size_t column) {
     const std::uint32_t left = activity.frequency_left(column);
     const bool keeps = decoder.target() >= left;
     decoder.take(keeps ? prior::Interval{left, prior::kTotalFrequency - left}

@@ -69,8 +69,8 @@ Parts encode_sparse(const Staged& staged, std::span<const Parameter> parameters,
   return {std::move(head.written()), std::move(code)};
 }
 
-void decode_sparse(std::span<const std::byte> body, std::span<const Parameter> parameters,
-                   const Representation& structure, std::span<float> values) {
+void decode_sparse(std::span<const std::byte> body, const Representation& structure,
+                   std::span<float> values) {
   ByteReader reader(body);
   const auto kind = reader.fixed<std::uint8_t>();
   const std::uint64_t count = reader.varint();
@@ -85,7 +85,7 @@ void decode_sparse(std::span<const std::byte> body, std::span<const Parameter> p
                          reader.fixed<std::uint64_t>(), at::TensorOptions());
     places = elements<std::int64_t>(drawn_places);
   } else if (count > 0) {
-    coded_places = decode_places(reader, count, values.size(), parameters);
+    coded_places = decode_places(reader, count, values.size());
     places = coded_places;
   }
   std::vector<float> kept(count);
@@ -129,7 +129,7 @@ std::uint64_t staged_capacity_bytes(Preset preset, std::span<const std::byte> bo
 void decode_staged(Preset preset, std::span<const std::byte> body,
                    std::span<const Parameter> parameters, const Representation& structure,
                    std::span<float> values) {
-  if (preset == Preset::kSparse) return decode_sparse(body, parameters, structure, values);
+  if (preset == Preset::kSparse) return decode_sparse(body, structure, values);
   decode_levels(body, parameters, values);
 }
 

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kRowSample = 96, kColumnSample = 48, kTileSample = 1024;
 constexpr std::uint8_t kPlainShape = 4;
 /// Bits that a quarter octave away from the tile's scale costs among the side symbols, about.
-constexpr float kSideBits = 0.3F;
+constexpr float kSideBits = 0.5F;
 constexpr int kFarthest = 4 * kMaxLevelScale;
 
 /// One value, as far as its scale matters.
