@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 #include "codec/payload_error.h"
@@ -29,8 +30,8 @@ class Activity {
 
   /// Of 0 = left away, then 1 = kept.
   [[nodiscard]] std::uint32_t frequency_left(std::size_t column) {
-    constexpr std::uint32_t kNear = (1U << kNeighbours) - 4;
-    const std::size_t before = (recent_ & 3) | ((recent_ & kNear) != 0 ? 4 : 0);
+    constexpr std::uint32_t kNear = (1U << kNeighbours) - 2;
+    const std::size_t before = (recent_ & 1) != 0 ? 2 : (recent_ & kNear) != 0 ? 1 : 0;
     now_ = &contexts_[(before * kCrowds + crowd(in_row_, column)) * kCrowds +
                       crowd(columns_[column], rows_before_)];
     const std::uint64_t chance = (now_->kept << prior::kTotalBits) / now_->all;
@@ -52,7 +53,7 @@ class Activity {
   }
 
  private:
-  static constexpr std::size_t kCrowds = 8;
+  static constexpr std::size_t kCrowds = 10;
   static constexpr int kNeighbours = 9, kShareBits = 20;
   static constexpr std::uint64_t kTrust = 8;
 
@@ -65,11 +66,11 @@ class Activity {
     const std::uint64_t expected = seen * kept_;
     if (count == 0) return 2 * expected < values_ ? 0 : expected < 2 * values_ ? 1 : 2;
     const std::uint64_t times = count * values_ / std::max<std::uint64_t>(expected, 1);
-    return times < 1 ? 3 : times < 3 ? 4 : times < 8 ? 5 : times < 20 ? 6 : 7;
+    return 3 + std::min<std::size_t>(std::bit_width(times), kCrowds - 4);
   }
 
   std::uint64_t kept_, values_;
-  std::array<Counts, 8 * kCrowds * kCrowds> contexts_;
+  std::array<Counts, 3 * kCrowds * kCrowds> contexts_;
   Counts* now_ = nullptr;
   std::vector<std::uint32_t> columns_;  // kept in each
   std::size_t rows_before_ = 0;
