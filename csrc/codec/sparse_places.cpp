@@ -91,10 +91,25 @@ void each_value(std::span<const Piece> pieces, Activity& activity, const Visit& 
   }
 }
 
+/// How many of rising places are in each piece.
+std::vector<std::size_t> runs_of(std::span<const std::int64_t> places,
+                                 std::span<const Piece> pieces) {
+  std::vector<std::size_t> runs;
+  std::uint64_t end = 0;
+  auto from = places.begin();
+  for (const Piece& piece : pieces) {
+    end += piece.values();
+    const auto to = std::lower_bound(from, places.end(), static_cast<std::int64_t>(end));
+    runs.push_back(static_cast<std::size_t>(to - from));
+    from = to;
+  }
+  return runs;
+}
+
 }  // namespace
 
-void encode_places(std::span<const std::int64_t> places, std::span<const Parameter> parameters,
-                   ByteWriter& writer) {
+std::vector<std::size_t> encode_places(std::span<const std::int64_t> places,
+                                       std::span<const Parameter> parameters, ByteWriter& writer) {
   const std::vector<Piece> pieces = pieces_of(parameters);
   std::size_t values = 0;
   for (const Piece& piece : pieces) values += piece.values();
@@ -113,9 +128,10 @@ void encode_places(std::span<const std::int64_t> places, std::span<const Paramet
   write_table(0, pieces, writer);
   writer.varint(code.size());
   writer.bytes(code);
+  return runs_of(places, pieces);
 }
 
-std::vector<std::int64_t> decode_places(ByteReader& reader, std::size_t kept, std::size_t values) {
+Places decode_places(ByteReader& reader, std::size_t kept, std::size_t values) {
   const Table table = read_table(reader);
   if (table.values != values || kept > values) {
     throw PayloadError(PayloadError::Kind::kCorrupt, "places of other parameters");
@@ -135,7 +151,8 @@ std::vector<std::int64_t> decode_places(ByteReader& reader, std::size_t kept, st
     throw PayloadError(PayloadError::Kind::kCorrupt, "another number of places than it says");
   }
   std::ranges::sort(places);  // tiles of one parameter lie side by side
-  return places;
+  std::vector<std::size_t> runs = runs_of(places, table.pieces);
+  return {std::move(places), std::move(runs)};
 }
 
 }  // namespace lmgc::codec

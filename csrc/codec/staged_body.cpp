@@ -38,19 +38,26 @@ Parameter flat(std::size_t count) { return {{static_cast<std::int64_t>(count)}, 
 
 Parts encode_sparse(const Staged& staged, std::span<const Parameter> parameters,
                     const Representation& structure) {
-  const std::size_t count = elements<std::int64_t>(staged.kept).size();
+  const auto places = elements<std::int64_t>(staged.kept);
+  const std::size_t count = places.size();
+  ByteWriter head;
+  head.varint(count);
+  std::vector<std::size_t> runs{count};
+  if (staged.seed) {
+    head.fixed(*staged.seed);
+  } else if (count > 0) {
+    runs = encode_places(places, parameters, head);
+  }
   const Parameter kept{flat(count)};
-  Kept form = Kept::kLevels;
+  Kept form = Kept::kSizes;
   std::vector<std::byte> code;
-  if (count == 0) {
-    form = Kept::kSizes;
-  } else if (staged.integers.defined()) {
+  if (count > 0 && staged.integers.defined()) {
     code = joined(encode_levels(levels_of(staged), {&kept, 1}, false));
-  } else {
+    form = Kept::kLevels;
+  } else if (count > 0) {
     const at::Tensor values = staged.values.index_select(0, staged.kept);
     const auto floats = elements<float>(values);
-    code = encode_sizes(floats);
-    form = Kept::kSizes;
+    code = encode_sizes(floats, runs);
     std::vector<std::byte> other =
         joined(structure.encode(DType::kFloat32, std::as_bytes(floats), {&kept, 1}));
     if (other.size() < code.size()) {
@@ -58,15 +65,9 @@ Parts encode_sparse(const Staged& staged, std::span<const Parameter> parameters,
       form = Kept::kStructure;
     }
   }
-  ByteWriter head;
-  head.fixed(static_cast<std::uint8_t>(static_cast<int>(form) | (staged.seed ? kDrawn : 0)));
-  head.varint(count);
-  if (staged.seed) {
-    head.fixed(*staged.seed);
-  } else if (count > 0) {
-    encode_places(elements<std::int64_t>(staged.kept), parameters, head);
-  }
-  return {std::move(head.written()), std::move(code)};
+  ByteWriter kind;
+  kind.fixed(static_cast<std::uint8_t>(static_cast<int>(form) | (staged.seed ? kDrawn : 0)));
+  return {std::move(kind.written()), std::move(head.written()), std::move(code)};
 }
 
 void decode_sparse(std::span<const std::byte> body, const Representation& structure,
@@ -78,21 +79,21 @@ void decode_sparse(std::span<const std::byte> body, const Representation& struct
     throw PayloadError(PayloadError::Kind::kCorrupt, "a sparse tensor's head");
   }
   at::Tensor drawn_places;
-  std::vector<std::int64_t> coded_places;
+  Places coded{{}, {count}};
   std::span<const std::int64_t> places;
   if (kind & kDrawn) {
     drawn_places = drawn(static_cast<std::int64_t>(values.size()), static_cast<std::int64_t>(count),
                          reader.fixed<std::uint64_t>(), at::TensorOptions());
     places = elements<std::int64_t>(drawn_places);
   } else if (count > 0) {
-    coded_places = decode_places(reader, count, values.size());
-    places = coded_places;
+    coded = decode_places(reader, count, values.size());
+    places = coded.places;
   }
   std::vector<float> kept(count);
   const Parameter parameter{flat(count)};
   switch (static_cast<Kept>(kind & ~kDrawn)) {
     case Kept::kSizes:
-      if (count > 0) decode_sizes(reader.rest(), kept);
+      if (count > 0) decode_sizes(reader.rest(), coded.runs, kept);
       break;
     case Kept::kStructure:
       structure.decode(DType::kFloat32, reader.rest(), {&parameter, 1},
