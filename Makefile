@@ -49,6 +49,8 @@ bench: $(BUILT)
 	$(BIN)/python benchmarks/sequences.py $(SEQUENCES)
 	$(BIN)/python benchmarks/rates.py $(SEQUENCES)
 	$(BIN)/python benchmarks/speed.py $(SEQUENCES)
+	$(BIN)/python benchmarks/stages.py $(SEQUENCES)
+	$(BIN)/python benchmarks/convergence.py
 	@# Network namespaces need root; the simulation goes on from the results that are there.
 	if [ "$$(id -u)" = 0 ]; then $(BIN)/python benchmarks/network.py; \
 	  else echo "benchmarks/network.py left out: it needs root"; fi

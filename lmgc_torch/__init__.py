@@ -2,7 +2,8 @@
 
 import torch  # noqa: F401  loads the libraries that _C needs
 
-from lmgc_torch._C import PayloadError
+from lmgc_torch import stages
+from lmgc_torch._C import PayloadError, Staged
 from lmgc_torch.codec import PRESETS, SERIALIZATIONS, Codec, CodecOptions
 from lmgc_torch.collectives import (
     all_gather,
@@ -27,6 +28,7 @@ __all__ = [
     "Handle",
     "HookState",
     "PayloadError",
+    "Staged",
     "Stats",
     "StatsLog",
     "__version__",
@@ -39,4 +41,5 @@ __all__ = [
     "reduce_scatter_tensor",
     "register",
     "register_fsdp",
+    "stages",
 ]

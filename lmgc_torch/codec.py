@@ -10,6 +10,7 @@ import torch
 
 from lmgc_torch import _C
 from lmgc_torch.history import histories_state, load_histories, make_histories
+from lmgc_torch.stages import Stage, make_chain, stage_values
 
 PRESETS = ("fast", "balanced", "max", "paper")
 SERIALIZATIONS = tuple(_C.SERIALIZATIONS)
@@ -28,6 +29,8 @@ class CodecOptions:
     bytes_per_group: int = 4
     byte_order: str = "big"
     window: int = 2048
+    stages: tuple[Stage, ...] = ()
+    seed: int = 0
 
     def __post_init__(self) -> None:
         _require("preset", self.preset, PRESETS)
@@ -35,6 +38,9 @@ class CodecOptions:
         _require("byte_order", self.byte_order, BYTE_ORDERS)
         if not 1 <= self.bytes_per_group <= 8:
             raise ValueError(f"bytes_per_group is {self.bytes_per_group}; use 1 to 8")
+        if self.stages and self.preset == "paper":
+            raise ValueError("preset paper takes no stages; use fast, balanced or max")
+        make_chain(self.stages)
 
 
 class Codec:
@@ -52,6 +58,9 @@ class Codec:
         bytes_per_group: bytes between two separators, 1 to 8.
         byte_order: `big` writes an element's sign and exponent first, `little` last.
         window: tokens the model sees, with the one that opens the window.
+        stages: lossy ones in front (`lmgc_torch.stages`): one that chooses values, one that
+            quantizes them, or both. Payloads hold float32, or what `Cast` gives.
+        seed: of what stages draw, another at each call.
 
     Raises:
         ValueError: an option that does not exist, named with those that do.
@@ -68,8 +77,15 @@ class Codec:
         bytes_per_group: int = 4,
         byte_order: str = "big",
         window: int = 2048,
+        stages: Sequence[Stage] = (),
+        seed: int = 0,
     ) -> None:
-        self.options = CodecOptions(preset, serialization, bytes_per_group, byte_order, window)
+        self.options = CodecOptions(
+            preset, serialization, bytes_per_group, byte_order, window, tuple(stages), seed
+        )
+        self._chain = make_chain(stages) if stages else None
+        self._shapes = [tuple(shape) for shape in shapes or ()]
+        self._staged_calls = 0
         self._histories = make_histories(preset, shapes or ())
         self._parameters = [
             _C.Parameter(shape, history)
@@ -92,16 +108,36 @@ class Codec:
         else:
             self._codec = _C.Codec.structure(own_rows=preset == "max")
 
-    def encode(self, gradient: torch.Tensor, *, raw_fallback: bool = True) -> torch.Tensor:
+    def stage(self, gradient: torch.Tensor) -> _C.Staged:
+        """What the codec's stages make of a tensor. Its `values` are what the payload holds.
+
+        Raises:
+            ValueError: the codec has no stages, or the tensor has NaNs or infinities.
+        """
+        if self._chain is None:
+            raise ValueError("the codec has no stages: Codec(preset, stages=[...])")
+        self._staged_calls += 1
+        return stage_values(
+            self._chain, gradient, self._shapes, self.options.seed, self._staged_calls, 0
+        )
+
+    def encode(
+        self, gradient: torch.Tensor | _C.Staged, *, raw_fallback: bool = True
+    ) -> torch.Tensor:
         """Payload of a dense float or integer tensor: 1-D uint8, on the tensor's device.
 
         At most 64 bytes longer than the tensor's own bytes: what the preset does not shrink goes
         raw. Without `raw_fallback` the preset's own code is kept however long, to measure it.
+        With stages a tensor goes through them first, and its payload is flat.
 
         Raises:
             TypeError: a dtype or layout that is not supported.
             ValueError: `shapes` that do not add up to the tensor.
         """
+        if isinstance(gradient, torch.Tensor) and self._chain is not None:
+            gradient = self.stage(gradient)
+        if isinstance(gradient, _C.Staged):
+            return self._codec.encode_staged(gradient, self._parameters)
         return self._codec.encode(gradient, self._parameters, raw_fallback)
 
     def decode(self, payload: torch.Tensor) -> torch.Tensor:

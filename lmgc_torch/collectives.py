@@ -209,6 +209,8 @@ def _coding(codec: str | Codec) -> _C.Coding:
     except Exception as error:
         return _C.Coding(str(error))
     options = chosen.options
+    if options.stages:
+        return _C.Coding("collectives take no stages; give them what lmgc_torch.stages made")
     name = options.preset
     if chosen.fingerprint:
         name = f"{options} with model {chosen.fingerprint}"

@@ -32,7 +32,9 @@ class HookState(Handle):
         **options: Any,
     ) -> None:
         hook, handle = make_hook(ddp, preset, hosts, timeout, options)
-        super().__init__(handle._communicator, hook, handle.preset, handle._state)
+        super().__init__(
+            handle._communicator, hook, handle.preset, handle._state, handle._residuals
+        )
 
 
 def compress_hook(state: HookState, bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:

@@ -26,6 +26,7 @@ from lmgc_torch.groups import (
 from lmgc_torch.handshake import SAME_INSTALLATION, installation, shake_hands
 from lmgc_torch.history import make_histories
 from lmgc_torch.plan import AUTO, CANDIDATES, PLAIN, explain
+from lmgc_torch.stages import Stage, make_chain
 from lmgc_torch.state import SharedState
 from lmgc_torch.stats import Stats, counters_of
 
@@ -40,11 +41,17 @@ class Handle:
     """A registered hook. It lives as long as its DDP module, whether or not this handle is kept."""
 
     def __init__(
-        self, communicator: _C.Communicator, hook: _C.Hook, preset: str, state: SharedState
+        self,
+        communicator: _C.Communicator,
+        hook: _C.Hook,
+        preset: str,
+        state: SharedState,
+        residuals: Mapping[str, torch.Tensor],
     ) -> None:
         self._communicator = communicator
         self._hook = hook
         self._state = state
+        self._residuals = residuals
         self._before = Stats({})
         self.preset = preset
 
@@ -96,11 +103,34 @@ class Handle:
         """
         self._state.load_state_dict(state)
 
+    def residual_state_dict(self) -> dict[str, torch.Tensor]:
+        """What stages have left of each parameter on this rank: each rank saves its own.
+
+        Empty without stages or error feedback. Call it between two steps.
+        """
+        return {name: residual.clone() for name, residual in self._residuals.items()}
+
+    def load_residual_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Goes on with a rank's own residuals, or with none where the ranks are others.
+
+        Raises:
+            ValueError: of other parameters. Nothing has changed then.
+        """
+        if state and {n: s.numel() for n, s in state.items()} != {
+            n: r.numel() for n, r in self._residuals.items()
+        }:
+            raise ValueError("residuals of other parameters than this hook's stages have")
+        for name, residual in self._residuals.items():
+            residual.copy_(state[name]) if state else residual.zero_()
+
 
 def register(
     ddp: DistributedDataParallel,
     preset: str = AUTO,
     *,
+    stages: Sequence[Stage] = (),
+    error_feedback: bool = True,
+    seed: int = 0,
     hosts: DeviceMesh | Sequence[Sequence[int]] | None = None,
     timeout: timedelta | None = None,
     **options: Any,
@@ -119,13 +149,19 @@ def register(
     tells when it is registered. Like DDP's own hooks it divides by the world size, also in
     `ddp.join(divide_by_initial_world_size=False)`.
 
+    `stages` (`lmgc_torch.stages`) make it lossy: each rank's gradient / world size goes through
+    them, with what they left of the last step's added first unless `error_feedback` is False, and
+    all ranks get the sum of the results, the same bits on each. `auto` then is `fast`. `seed`: of
+    what stages draw. NaNs and infinities raise on every rank.
+
     Raises on every rank, and registers nothing, when one of them cannot go along or ranks differ in
     versions, preset, options, model or parameters.
     """
+    options |= {"stages": stages, "error_feedback": error_feedback, "seed": seed}
     hook, handle = make_hook(ddp, preset, hosts, timeout, options)
     hook.register(ddp.reducer)
     if ddp.logger is not None:
-        ddp.logger._set_comm_hook_name(f"lmgc_torch[{preset}]")
+        ddp.logger._set_comm_hook_name(f"lmgc_torch[{handle.preset}]")
     return handle
 
 
@@ -137,6 +173,12 @@ def make_hook(
     options: Mapping[str, Any],
 ) -> tuple[_C.Hook, Handle]:
     """What `register` registers."""
+    options = dict(options)
+    stages: Sequence[Stage] = tuple(options.pop("stages", ()))
+    feeds_back: bool = options.pop("error_feedback", True)
+    seed: int = options.pop("seed", 0)
+    if stages and preset == AUTO:
+        preset = CANDIDATES[0]
     group = _group_of(ddp)
     ranks = dist.get_process_group_ranks(group)
     if len(ranks) == 1:
@@ -153,8 +195,12 @@ def make_hook(
         _check_module(ddp)
         if preset not in (*PRESETS, AUTO):
             raise ValueError(f"unknown preset {preset!r}; use one of {', '.join(PRESETS)}, {AUTO}")
-        codecs = [Codec(name, **options) for name in presets]
+        codecs = [Codec(name, stages=stages, seed=seed, **options) for name in presets]
         facts = _facts(ddp, codecs[0]) | {"preset": repr(preset)}
+        if stages:
+            facts["error_feedback"] = repr(feeds_back)
+        if stages and hosts is not None:
+            raise ValueError("stages send every rank all payloads; leave hosts away")
         if hosts is not None:
             facts["hosts"] = repr(given_hosts(hosts, ranks))
     except Exception as error:
@@ -162,11 +208,12 @@ def make_hook(
     hands = shake_hands(
         group, ranks, facts, problem, _CALLER, SAME_INSTALLATION, {"host": host_identity()}
     )
-    two_levels = (
-        group_by_host(ranks, [one["host"] for one in hands.told])
-        if hosts is None
-        else given_hosts(hosts, ranks)
-    )
+    if stages:
+        two_levels = []
+    elif hosts is None:
+        two_levels = group_by_host(ranks, [one["host"] for one in hands.told])
+    else:
+        two_levels = given_hosts(hosts, ranks)
     communicator = make_communicator(group, hands.token, two_levels, timeout)
     planning = make_planning_group(group, hands.token, timeout) if preset == AUTO else None
     parameters = _parameters(ddp)
@@ -174,6 +221,11 @@ def make_hook(
     histories = {
         name: dict(zip([n for n, _ in parameters], make_histories(name, shapes), strict=True))
         for name in presets
+    }
+    residuals = {
+        name: torch.zeros(parameter.numel())
+        for name, parameter in parameters
+        if stages and feeds_back
     }
     hook = _C.Hook(
         communicator,
@@ -183,10 +235,14 @@ def make_hook(
             for name, codec in zip(presets, codecs, strict=True)
         ],
         planning,
+        (make_chain(stages), seed, [(p, n, residuals.get(n)) for n, p in parameters])
+        if stages
+        else None,
     )
     # Ends its threads with the module, or before the interpreter if that ends first.
     weakref.finalize(ddp, hook.close)
-    return hook, Handle(communicator, hook, preset, SharedState(group, hook, preset, histories))
+    state = SharedState(group, hook, preset, histories)
+    return hook, Handle(communicator, hook, preset, state, residuals)
 
 
 def _group_of(ddp: object) -> dist.ProcessGroup:
@@ -242,6 +298,7 @@ def _facts(ddp: DistributedDataParallel, codec: Codec) -> dict[str, str]:
     """What must be equal on all ranks."""
     facts = installation() | {"model fingerprint": codec.fingerprint or "none"}
     facts |= {name: repr(value) for name, value in asdict(codec.options).items()}
+    facts["stages"] = repr(codec.options.stages)
     for name, parameter in _parameters(ddp):
         facts[f"parameter {name}"] = f"{parameter.dtype} {list(parameter.shape)}"
     return facts

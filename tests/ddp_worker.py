@@ -26,6 +26,7 @@ from ddp_interrupts import interrupted
 from ddp_planner import logged, planned
 from ddp_python_hook import python_hook
 from ddp_registration import language_model
+from ddp_stages import staged
 from ddp_state import checkpoint, rebuild, resume, unlike_states
 from ddp_wire import by_hosts, profiled, shared
 
@@ -73,6 +74,7 @@ SCENARIOS = {
         rebuild,
         resume,
         shared,
+        staged,
         starved,
         training,
         unfinished,
@@ -81,8 +83,13 @@ SCENARIOS = {
 }
 
 
+# Whose processes end as a user's do. Others end without ending the interpreter: see leave().
+ENDING = {"collective_gone", "gone", "interrupted", "killed", "training", "unfinished"}
+
+
 def main() -> None:
-    scenarios, rank, world_size, folder = sys.argv[1:]
+    names, rank, world_size, folder = sys.argv[1:]
+    scenarios = names.split("+")
     # What a shell starts in the background ignores it, and so would this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
@@ -94,10 +101,11 @@ def main() -> None:
         timeout=timedelta(seconds=TIMEOUT_SECONDS),
     )
     report: Report = {}
-    for scenario in scenarios.split("+"):
+    for scenario in scenarios:
         report |= SCENARIOS[scenario](int(rank))
     write_report(report)
-    leave()
+    if not ENDING.intersection(scenarios):
+        leave()
 
 
 if __name__ == "__main__":

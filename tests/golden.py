@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 import lmgc_torch
+from lmgc_torch import stages
 
 FOLDER = Path(__file__).parent / "golden"
 Case = dict[str, Any]
@@ -27,6 +28,16 @@ def _cases() -> dict[str, Case]:
         ("paper-hex-0x-windows", {"serialization": "hex-0x", "bytes_per_group": 2, "window": 400}),
     ):
         cases[name] = {"dtype": "bfloat16", "shape": [96], "period": 5, "options": options}
+    for name, stage in (
+        ("fast-levels-8", stages.Quantize(8)),
+        ("max-levels-4-row", stages.Quantize(4, scale="row")),
+        ("fast-levels-2-block-stochastic", stages.Quantize(2, "block", "stochastic", 100)),
+        ("fast-levels-sign", stages.Sign()),
+        ("fast-sparse-top", stages.TopK(share=0.02)),
+        ("fast-sparse-random", stages.RandomK(share=0.05)),
+    ):
+        options = {"stages": [stage]}
+        cases[name] = {"dtype": "float32", "shape": [72, 65], "observed": 3, "options": options}
     return cases
 
 
@@ -61,6 +72,13 @@ def golden_codec(name: str, case: Case) -> lmgc_torch.Codec:
     for step in range(case.get("observed", 0)):
         codec.observe(golden_tensor(case, seed=step))
     return codec
+
+
+def golden_values(name: str, case: Case) -> torch.Tensor:
+    """What the payload of a case holds."""
+    tensor = golden_tensor(case)
+    staged = "stages" in case.get("options", {})
+    return golden_codec(name, case).stage(tensor).values if staged else tensor
 
 
 def write_missing() -> None:

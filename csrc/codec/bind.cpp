@@ -60,6 +60,11 @@ void bind(py::module_& module) {
              return Parameter{std::move(shape), std::move(history)};
            }),
            py::arg("shape"), py::arg("history") = nullptr);
+  py::class_<Staged>(module, "Staged")
+      .def_readonly("values", &Staged::values)
+      .def_readonly("integers", &Staged::integers)
+      .def_readonly("steps", &Staged::steps)
+      .def_readonly("kept", &Staged::kept);
   py::class_<Codec, std::shared_ptr<Codec>>(module, "Codec")
       .def_static(
           "structure",
@@ -76,6 +81,14 @@ void bind(py::module_& module) {
              bool raw_fallback) { return codec.encode(gradient, parameters, raw_fallback); },
           py::arg("gradient"), py::arg("parameters") = std::vector<Parameter>{},
           py::arg("raw_fallback") = true, py::call_guard<py::gil_scoped_release>())
+      .def(
+          "encode_staged",
+          [](const Codec& codec, const Staged& staged, const std::vector<Parameter>& parameters) {
+            return codec.encode_staged(staged, parameters);
+          },
+          py::arg("staged"), py::arg("parameters") = std::vector<Parameter>{},
+          py::call_guard<py::gil_scoped_release>())
+      .def_property_readonly("takes_stages", &Codec::takes_stages)
       .def(
           "decode",
           [](const Codec& codec, const at::Tensor& payload,

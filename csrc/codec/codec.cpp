@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "codec/payload_error.h"
+#include "codec/staged_body.h"
 #include "parallel.h"
 
 namespace lmgc::codec {
@@ -63,6 +64,8 @@ Header header_of(const at::Tensor& gradient) {
   }
   return {.dtype = payload_dtype(gradient.scalar_type()), .shape = gradient.sizes().vec()};
 }
+
+bool is_staged(Preset preset) { return preset == Preset::kLevels || preset == Preset::kSparse; }
 
 using Spans = std::vector<std::span<const std::byte>>;
 
@@ -134,14 +137,38 @@ at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const Parameter> 
   return joined(body).to(gradient.device());
 }
 
+at::Tensor Codec::encode_staged(const Staged& staged, std::span<const Parameter> parameters,
+                                std::uint64_t occasion) const {
+  const Preset preset = preset_of(staged);
+  if (preset == Preset::kRaw || staged.values.numel() == 0) {
+    return encode(staged.values, parameters, true, occasion);
+  }
+  TORCH_CHECK_VALUE(takes_stages(), "lmgc encode: preset paper codes no stages' integers");
+  Header header = header_of(staged.values);
+  const Parameter whole{staged.values.sizes().vec(), nullptr};
+  if (parameters.empty()) parameters = {&whole, 1};
+  check_parameters(staged.values, parameters);
+  const std::span<const std::byte> values = host_bytes(staged.values);
+  header.content_hash = hash(values) ^ occasion;
+  const Parts coded = codec::encode_staged(staged, parameters, *representation_);
+  Spans body(coded.begin(), coded.end());
+  if (size_of(body) < values.size()) {
+    header.preset = preset;
+  } else {
+    body = {values};
+  }
+  const std::vector<std::byte> first = write_header(header);
+  body.insert(body.begin(), first);
+  return joined(body);
+}
+
+bool Codec::takes_stages() const { return representation_->preset() == Preset::kStructure; }
+
 at::Tensor Codec::decode(const at::Tensor& payload, std::span<const Parameter> parameters) const {
   const at::Tensor host = host_payload(payload);
   const Payload payload_read = read(host_bytes(host));
   const Header& header = payload_read.header;
-  const std::uint64_t capacity =
-      header.preset == Preset::kRaw
-          ? payload_read.body.size()
-          : representation_->capacity_bytes(header.dtype, payload_read.body);
+  const std::uint64_t capacity = capacity_bytes(payload_read);
   if (header.values() > capacity / serialize::traits(header.dtype).bytes) {
     throw PayloadError(PayloadError::Kind::kCorrupt,
                        std::to_string(header.values()) + " values in " +
@@ -181,12 +208,23 @@ void Codec::decode_into(const at::Tensor& payload, std::span<const Parameter> pa
 Payload Codec::read(std::span<const std::byte> bytes) const {
   Payload payload = read_payload(bytes);
   const Preset preset = payload.header.preset;
-  if (preset != Preset::kRaw && preset != representation_->preset()) {
+  if (is_staged(preset) && takes_stages()) {
+    if (payload.header.dtype != DType::kFloat32) {
+      throw PayloadError(PayloadError::Kind::kDType, "staged values of another dtype than float32");
+    }
+  } else if (preset != Preset::kRaw && preset != representation_->preset()) {
     throw PayloadError(PayloadError::Kind::kPreset, std::string("written by preset ") +
                                                         preset_name(preset) + ", this codec is " +
                                                         preset_name(representation_->preset()));
   }
   return payload;
+}
+
+std::uint64_t Codec::capacity_bytes(const Payload& payload) const {
+  const Preset preset = payload.header.preset;
+  if (preset == Preset::kRaw) return payload.body.size();
+  if (is_staged(preset)) return staged_capacity_bytes(preset, payload.body);
+  return representation_->capacity_bytes(payload.header.dtype, payload.body);
 }
 
 void Codec::decode_body(const Payload& payload, std::span<const Parameter> parameters,
@@ -199,6 +237,11 @@ void Codec::decode_body(const Payload& payload, std::span<const Parameter> param
                              std::to_string(values.size()) + " bytes of values");
     }
     std::copy(payload.body.begin(), payload.body.end(), values.begin());
+  } else if (is_staged(header.preset)) {
+    const std::span floats{reinterpret_cast<float*>(values.data()), values.size() / sizeof(float)};
+    if (!floats.empty()) {
+      decode_staged(header.preset, payload.body, parameters, *representation_, floats);
+    }
   } else {
     representation_->decode(header.dtype, payload.body, parameters, values);
   }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "codec/representation.h"
+#include "codec/staged.h"
 
 namespace lmgc::codec {
 
@@ -35,6 +36,13 @@ class Codec {
                                   std::span<const Parameter> parameters = {},
                                   bool raw_fallback = true, std::uint64_t occasion = 0) const;
 
+  /// The same of what lossy stages made: its `values` are decoded. Requires takes_stages().
+  [[nodiscard]] at::Tensor encode_staged(const Staged& staged,
+                                         std::span<const Parameter> parameters,
+                                         std::uint64_t occasion = 0) const;
+  /// Whether this preset codes what stages make: those of structure do.
+  [[nodiscard]] bool takes_stages() const;
+
   /// The tensor of `payload`, on the payload's device. `parameters`: as encoded, if they have
   /// history. Throws PayloadError.
   [[nodiscard]] at::Tensor decode(const at::Tensor& payload,
@@ -48,6 +56,8 @@ class Codec {
  private:
   /// Throws PayloadError, also for another preset's.
   [[nodiscard]] Payload read(std::span<const std::byte> bytes) const;
+  /// Most bytes of values that a payload can hold.
+  [[nodiscard]] std::uint64_t capacity_bytes(const Payload& payload) const;
   void decode_body(const Payload& payload, std::span<const Parameter> parameters,
                    std::span<std::byte> values, std::uint64_t occasion) const;
 

@@ -21,6 +21,8 @@ class Representation {
   virtual ~Representation() = default;
 
   [[nodiscard]] virtual Preset preset() const = 0;
+  /// Whether it tries tiles in sections.
+  [[nodiscard]] virtual bool own_rows() const { return false; }
 
   /// Body of `values` (whole little-endian elements of `dtype`, aligned, not empty). `parameters`:
   /// those in it, adding up to all of them.

@@ -13,6 +13,7 @@ class StructureRepresentation final : public Representation {
   explicit StructureRepresentation(bool own_rows) : own_rows_(own_rows) {}
 
   [[nodiscard]] Preset preset() const override { return Preset::kStructure; }
+  [[nodiscard]] bool own_rows() const override { return own_rows_; }
   [[nodiscard]] Parts encode(serialize::DType dtype, std::span<const std::byte> values,
                              std::span<const Parameter> parameters) const override;
   [[nodiscard]] std::uint64_t capacity_bytes(serialize::DType dtype,

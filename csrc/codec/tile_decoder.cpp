@@ -110,18 +110,19 @@ class BandDecoder {
   std::vector<typename FloatWords<dtype>::Word> words_;
 };
 
+/// A section's rows may lie anywhere in its tile: the order knows.
 template <DType dtype>
-void clear_tile(const predict::Tile& tile, std::byte* bytes) {
+void clear_tile(const TileOrder<dtype>& order, const predict::Tile& tile, std::byte* bytes) {
   constexpr std::size_t kSize = sizeof(typename FloatWords<dtype>::Word);
   for (std::size_t i = 0; i < tile.rows; ++i) {
-    std::memset(bytes + (tile.start + i * tile.stride) * kSize, 0, tile.columns * kSize);
+    std::memset(order.row(bytes, i), 0, tile.columns * kSize);
   }
 }
 
 template <DType dtype>
 void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
                    const predict::Model* model, TileBuffers& buffers, std::byte* bytes) {
-  if (code.empty()) return clear_tile<dtype>(tile, bytes);
+  if (code.empty()) return clear_tile(TileOrder<dtype>(tile, model), tile, bytes);
   ByteReader reader(code);
   const TileHeader header = read_header(reader, FloatWords<dtype>::kTailBits, model != nullptr);
   if ((header.flags & kIsPredicted) == 0) model = nullptr;

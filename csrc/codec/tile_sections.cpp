@@ -30,10 +30,10 @@ std::vector<float> lifted_rows(DType dtype, const std::byte* values, const predi
   return lifted;
 }
 
-/// Calls code(section, its tile, its model) for each, the rows of the one before being there.
-template <typename Coding>
+}  // namespace
+
 void each_section(DType dtype, const std::byte* values, const predict::Tile& tile,
-                  predict::OwnRows& own, const Coding& coding) {
+                  predict::OwnRows& own, const SectionCoding& coding) {
   const std::vector<std::size_t> edges = own.sections();
   for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
     const std::size_t top = edges[i], bottom = edges[i + 1];
@@ -48,7 +48,20 @@ void each_section(DType dtype, const std::byte* values, const predict::Tile& til
   }
 }
 
-}  // namespace
+std::vector<std::byte> joined_sections(std::span<const std::vector<std::byte>> codes) {
+  ByteWriter code;
+  for (const auto& section : codes) {
+    code.varint(section.size());
+    code.bytes(section);
+  }
+  return std::move(code.written());
+}
+
+void keep_shorter(std::vector<std::byte>& code, std::byte first, std::vector<std::byte> other) {
+  if (other.size() + 1 >= code.size()) return;
+  other.insert(other.begin(), first);
+  code = std::move(other);
+}
 
 std::vector<std::byte> encode_sections(DType dtype, const std::byte* values,
                                        const predict::Tile& tile, predict::OwnRows own,
@@ -58,12 +71,7 @@ std::vector<std::byte> encode_sections(DType dtype, const std::byte* values,
                [&](const predict::Tile& section, const predict::Model* model) {
                  codes.push_back(encode_tile(dtype, values, section, model, buffers));
                });
-  ByteWriter code;
-  for (const auto& section : codes) {
-    code.varint(section.size());
-    code.bytes(section);
-  }
-  return std::move(code.written());
+  return joined_sections(codes);
 }
 
 void decode_sections(DType dtype, std::span<const std::byte> code, const predict::Tile& tile,

@@ -10,18 +10,26 @@ RangeDecoder::RangeDecoder(std::span<const std::byte> bytes) : bytes_(bytes) {
 }
 
 std::uint16_t RangeDecoder::decode(std::span<const std::uint32_t> cumulative) {
-  const std::uint64_t unit = range_ >> prior::kTotalBits;
-  const auto target = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(offset_ / unit, prior::kTotalFrequency - 1));
-  const auto above = std::upper_bound(cumulative.begin() + 1, cumulative.end() - 1, target);
+  const auto above = std::upper_bound(cumulative.begin() + 1, cumulative.end() - 1, target());
   const std::uint32_t start = *(above - 1);
-  offset_ -= unit * start;
-  range_ = unit * (*above - start);
+  take({start, *above - start});
+  return static_cast<std::uint16_t>(above - cumulative.begin() - 1);
+}
+
+std::uint32_t RangeDecoder::target() const {
+  const std::uint64_t unit = range_ >> prior::kTotalBits;
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(offset_ / unit, prior::kTotalFrequency - 1));
+}
+
+void RangeDecoder::take(prior::Interval interval) {
+  const std::uint64_t unit = range_ >> prior::kTotalBits;
+  offset_ -= unit * interval.cumulative;
+  range_ = unit * interval.frequency;
   if (range_ < kMinRange) {
     offset_ = offset_ << 32 | next_word();
     range_ <<= 32;
   }
-  return static_cast<std::uint16_t>(above - cumulative.begin() - 1);
 }
 
 std::uint64_t RangeDecoder::next_word() {

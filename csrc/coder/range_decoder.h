@@ -17,6 +17,11 @@ class RangeDecoder {
   /// Next symbol, by its table [alphabet + 1] of cumulative frequencies.
   [[nodiscard]] std::uint16_t decode(std::span<const std::uint32_t> cumulative);
 
+  /// The same in two steps, where there is no table: the next symbol is the one whose interval
+  /// holds target(); take() that.
+  [[nodiscard]] std::uint32_t target() const;
+  void take(prior::Interval interval);
+
  private:
   [[nodiscard]] std::uint64_t next_word();
 

@@ -14,9 +14,10 @@
 #include "codec/shards.h"
 #include "collective/exchange.h"
 #include "communicator/counters.h"
+#include "communicator/host_copy.h"
 #include "communicator/operation.h"
 #include "communicator/profiled.h"
-#include "communicator/host_copy.h"
+#include "communicator/staging.h"
 
 namespace lmgc::communicator {
 
@@ -36,9 +37,10 @@ struct Flight {
   bool learns = true;  ///< histories observe its result
   at::Tensor values;
   std::shared_ptr<const HostCopy> host_copy;  ///< by which the values come, if any
-  std::int64_t divisor = 1;                ///< of sums
+  std::int64_t divisor = 1;                   ///< of sums
   std::vector<codec::Parameter> parameters;
   std::shared_ptr<const codec::Codec> codec;
+  std::shared_ptr<const Staging> staging;  ///< of reduce_staged
   std::shared_ptr<Operation> operation;
   /// Completed, with whatever, before the histories may be used.
   c10::intrusive_ptr<c10::ivalue::Future> after;

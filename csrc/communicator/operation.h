@@ -47,6 +47,9 @@ class Operation {
     const collective::Members& local, const collective::Members& across,
     std::vector<std::vector<std::size_t>> ranks);
 
+/// The sum of what all ranks' stages make of their values / divisor, in one exchange.
+[[nodiscard]] std::shared_ptr<Operation> reduce_staged(const collective::Members& members);
+
 /// All ranks' values, one after another, by the exchange `round`.
 [[nodiscard]] std::shared_ptr<Operation> all_gather(const collective::Members& members,
                                                     std::size_t round);

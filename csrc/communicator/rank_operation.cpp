@@ -32,6 +32,15 @@ at::Tensor RankOperation::encode(Flight& flight, const at::Tensor& values,
   return payload;
 }
 
+at::Tensor RankOperation::encode_staged(Flight& flight, const codec::Staged& staged,
+                                        std::span<const codec::Parameter> parameters,
+                                        std::size_t part) {
+  at::Tensor payload = flight.codec->encode_staged(staged, parameters, occasion(flight, part));
+  flight.counters.payload_bytes += payload.numel();
+  flight.counters.coded_bytes += static_cast<std::int64_t>(flight.values.nbytes());
+  return payload;
+}
+
 void RankOperation::decode(const Flight& flight, std::size_t rank,
                            std::span<const codec::Parameter> parameters, std::size_t part,
                            at::Tensor& values) const {

@@ -38,6 +38,10 @@ class RankOperation : public Operation {
   [[nodiscard]] static at::Tensor encode(Flight& flight, const at::Tensor& values,
                                          std::span<const codec::Parameter> parameters,
                                          std::size_t part);
+  /// The same of what stages made.
+  [[nodiscard]] static at::Tensor encode_staged(Flight& flight, const codec::Staged& staged,
+                                                std::span<const codec::Parameter> parameters,
+                                                std::size_t part);
   /// The payload of `rank`. Throws std::runtime_error with its name.
   void decode(const Flight& flight, std::size_t rank, std::span<const codec::Parameter> parameters,
               std::size_t part, at::Tensor& values) const;

@@ -24,6 +24,9 @@ using GroupPtr = c10::intrusive_ptr<c10d::ProcessGroup>;
 using ParameterHistory = std::pair<at::Tensor, std::shared_ptr<predict::History>>;
 using NamedPreset =
     std::tuple<std::string, std::shared_ptr<codec::Codec>, std::vector<ParameterHistory>>;
+using StageParameter = std::tuple<at::Tensor, std::string, std::optional<at::Tensor>>;
+using NamedStages =
+    std::tuple<std::shared_ptr<stages::Chain>, std::uint64_t, std::vector<StageParameter>>;
 using HookBase = c10d::CppCommHookInterface<std::shared_ptr<Hook>>;
 
 /// What DDP's reducer owns. A hook ends with its reducer, which Python may destroy with the GIL
@@ -50,12 +53,21 @@ class ReducerHook final : public HookBase {
 std::shared_ptr<Hook> make(std::shared_ptr<communicator::Communicator> communicator,
                            std::vector<std::vector<std::size_t>> hosts,
                            const std::vector<NamedPreset>& presets,
-                           const std::optional<GroupPtr>& planning) {
+                           const std::optional<GroupPtr>& planning,
+                           const std::optional<NamedStages>& stages) {
   std::vector<Preset> made;
   for (const auto& [name, codec, histories] : presets) {
     Preset& preset = made.emplace_back(Preset{name, codec, {}});
     for (const auto& [parameter, history] : histories) {
       preset.histories.emplace(parameter.unsafeGetTensorImpl(), history);
+    }
+  }
+  if (stages) {
+    const auto& [chain, seed, parameters] = *stages;
+    Stages& all = made.front().stages.emplace(Stages{chain, seed, {}});
+    for (const auto& [parameter, name, residual] : parameters) {
+      all.parameters.emplace(parameter.unsafeGetTensorImpl(),
+                             Stages::Parameter{name, residual.value_or(at::Tensor())});
     }
   }
   std::optional<collective::Members> members;
@@ -137,7 +149,7 @@ void bind(py::module_& module) {
   bind_planner(module);
   py::class_<Hook, std::shared_ptr<Hook>>(module, "Hook")
       .def(py::init(&make), py::arg("communicator"), py::arg("hosts"), py::arg("presets"),
-           py::arg("planning") = std::nullopt)
+           py::arg("planning") = std::nullopt, py::arg("stages") = std::nullopt)
       .def("register",
            [](const std::shared_ptr<Hook>& hook, c10d::Reducer& reducer) {
              reducer.register_comm_hook(std::make_unique<ReducerHook>(hook));

@@ -16,8 +16,8 @@ namespace lmgc::hook {
 
 using communicator::Communicator;
 using communicator::Flight;
-using communicator::Operation;
 using communicator::HostCopy;
+using communicator::Operation;
 using FuturePtr = c10::intrusive_ptr<c10::ivalue::Future>;
 using Hosts = std::vector<std::vector<std::size_t>>;
 
@@ -56,6 +56,7 @@ Hook::Hook(std::shared_ptr<Communicator> communicator, Hosts hosts, std::vector<
     : communicator_(std::move(communicator)),
       hosts_(std::move(hosts)),
       average_(averaging(*communicator_, hosts_)),
+      staged_average_(communicator::reduce_staged(communicator_->members(0))),
       presets_(std::move(presets)),
       planning_(std::move(planning)) {
   if (!planning_) return;
@@ -114,6 +115,20 @@ FuturePtr Hook::run(const c10d::GradBucket& bucket) {
   if (flight->future->completed()) return flight->future;
   method ? reduce_coded(bucket, presets_[*method], flight) : reduce_plainly(flight);
   return flight->future;
+}
+
+void Hook::set_stages(Flight& flight, const Stages& stages,
+                      const std::vector<at::Tensor>& parameters) {
+  communicator::Staging staging;
+  staging.chain = stages.chain;
+  staging.seed = stages.seed;
+  for (const at::Tensor& parameter : parameters) {
+    const Stages::Parameter& known = stages.parameters.at(parameter.unsafeGetTensorImpl());
+    staging.names.push_back(known.name);
+    if (known.residual.defined()) staging.residuals.push_back(known.residual);
+  }
+  flight.staging = std::make_shared<const communicator::Staging>(std::move(staging));
+  flight.operation = staged_average_;
 }
 
 Method Hook::method_of(Flight& flight) {
@@ -178,7 +193,10 @@ void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
     }
   }
   c10::List<FuturePtr> futures(c10::FutureType::create(c10::TensorType::get()));
-  const std::vector<Unit> units = units_of(values, bucket.getParameters(), whole->divisor);
+  // Stages may choose among all values of a bucket.
+  const std::vector<Unit> units = preset.stages
+                                      ? std::vector<Unit>{{values, bucket.getParameters()}}
+                                      : units_of(values, bucket.getParameters(), whole->divisor);
   for (const Unit& unit : units) {
     const auto flight = make_flight(bucket, unit.values);
     flight->unit = static_cast<std::int64_t>(futures.size());
@@ -191,6 +209,7 @@ void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
     }
     flight->codec = preset.codec;
     flight->operation = average_;
+    if (preset.stages) set_stages(*flight, *preset.stages, unit.parameters);
     futures.push_back(flight->future);
     flight->counters.buckets = futures.size() == units.size() ? 1 : 0;
     communicator_->submit(flight);
@@ -206,7 +225,8 @@ void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
     try {
       const at::NoGradGuard no_grad;
       const at::Tensor average = values.size() == 1 ? values.front() : at::cat(values);
-      host_copy ? host_copy->complete(*whole->future, average) : whole->future->markCompleted(average);
+      host_copy ? host_copy->complete(*whole->future, average)
+                : whole->future->markCompleted(average);
     } catch (const std::exception& error) {
       communicator->fail(*whole, communicator::reason_of(error));
     }

@@ -16,11 +16,24 @@
 
 namespace lmgc::hook {
 
+/// Lossy stages, and what they need to know of each parameter.
+struct Stages {
+  struct Parameter {
+    std::string name;
+    at::Tensor residual;  ///< flat float32; undefined without error feedback
+  };
+
+  std::shared_ptr<const stages::Chain> chain;
+  std::uint64_t seed = 0;
+  std::unordered_map<const at::TensorImpl*, Parameter> parameters;
+};
+
 /// A codec, and a history of each parameter that has one.
 struct Preset {
   std::string name;
   std::shared_ptr<const codec::Codec> codec;
   std::unordered_map<const at::TensorImpl*, std::shared_ptr<predict::History>> histories;
+  std::optional<Stages> stages = std::nullopt;
 };
 
 /// Averages DDP's buckets through a communicator.
@@ -50,6 +63,8 @@ class Hook {
   [[nodiscard]] std::shared_ptr<communicator::Flight> make_flight(const c10d::GradBucket& bucket,
                                                                   at::Tensor values) const;
   [[nodiscard]] Method method_of(communicator::Flight& flight);
+  void set_stages(communicator::Flight& flight, const Stages& stages,
+                  const std::vector<at::Tensor>& parameters);
   void begin_step(communicator::Flight& flight);
   void reduce_plainly(const std::shared_ptr<communicator::Flight>& flight);
   void reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
@@ -57,7 +72,7 @@ class Hook {
 
   std::shared_ptr<communicator::Communicator> communicator_;
   std::vector<std::vector<std::size_t>> hosts_;
-  std::shared_ptr<communicator::Operation> average_;
+  std::shared_ptr<communicator::Operation> average_, staged_average_;
   std::vector<Preset> presets_;
   std::optional<collective::Members> planning_;
   std::optional<Planner> planner_;

@@ -2,99 +2,17 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <mutex>
 #include <numeric>
 #include <utility>
-
-#include "predict/numbers.h"
 
 namespace lmgc::predict {
 namespace {
 
 // Everything here is IEEE double +, -, x and / in a fixed order: the same bits everywhere.
 
-/// Powers in Student's density (1 + z^2 / n)^-power, n = 2 power - 1 degrees of freedom.
-constexpr std::array<int, kShapes> kPowers{1, 2, 3, 4, 6, 8, 16, 64};
 constexpr std::array<std::uint16_t, kZeroShares> kZeroFrequencies{
     0, 1, 3, 10, 30, 100, 300, 700, 1200, 1800, 2400, 3000, 3400, 3700, 3900, 4000};
-
-/// 2^(k / 8), correctly rounded.
-constexpr std::array<double, 8> kEighths{
-    0x1.0000000000000p+0, 0x1.172b83c7d517bp+0, 0x1.306fe0a31b715p+0, 0x1.4bfdad5362a27p+0,
-    0x1.6a09e667f3bcdp+0, 0x1.8ace5422aa0dbp+0, 0x1.ae89f995ad3adp+0, 0x1.d5818dcfba487p+0};
-
-/// 2^(eighths / 8).
-double eighths(int count) {
-  const int octaves = count >> 3;
-  return kEighths[static_cast<std::size_t>(count & 7)] * wide::power_of_two(octaves);
-}
-
-/// Student's cumulative distribution at knots: z in steps of 1/64 up to 16, then 64 knots an octave
-/// up to 2^30.
-class Distribution {
- public:
-  explicit Distribution(int power) {
-    const double degrees = 2 * power - 1;
-    const auto density = [&](double z) {
-      const double base = 1 / (1 + z * z / degrees);
-      double product = base;
-      for (int i = 1; i < power; ++i) product *= base;
-      return product;
-    };
-    double sum = 0;
-    for (std::size_t k = 0; k < mass_.size(); ++k) {
-      mass_[k] = sum;
-      const double z = knot(k);
-      const double width = knot(k + 1) - z;
-      sum += density(z + width / 2) * width;
-    }
-    for (double& mass : mass_) mass /= 2 * sum;
-  }
-
-  /// Probability below z.
-  [[nodiscard]] double below(double z) const {
-    const double half = mass(z < 0 ? -z : z);
-    return z < 0 ? 0.5 - half : 0.5 + half;
-  }
-
- private:
-  static constexpr std::size_t kLinearKnots = 1024;
-  static constexpr std::size_t kOctaves = 26;
-  static constexpr std::size_t kKnots = kLinearKnots + 64 * kOctaves;
-
-  static double knot(std::size_t k) {
-    if (k <= kLinearKnots) return static_cast<double>(k) / 64;
-    const std::size_t above = k - kLinearKnots;
-    return static_cast<double>(64 + above % 64) / 64 *
-           wide::power_of_two(4 + static_cast<int>(above / 64));
-  }
-
-  /// Probability between 0 and z >= 0.
-  [[nodiscard]] double mass(double z) const {
-    std::size_t k = 0;
-    if (z < 16) {
-      k = static_cast<std::size_t>(z * 64);
-    } else {
-      const auto bits = std::bit_cast<std::uint64_t>(z);  // 64 knots an octave: 6 mantissa bits
-      k = kLinearKnots + static_cast<std::size_t>((bits >> 46) - (std::uint64_t{1023 + 4} << 6));
-    }
-    if (k + 1 >= kKnots) return 0.5;
-    const double part = (z - knot(k)) / (knot(k + 1) - knot(k));
-    return mass_[k] + (mass_[k + 1] - mass_[k]) * part;
-  }
-
-  std::array<double, kKnots> mass_;
-};
-
-const Distribution& distribution(std::size_t shape) {
-  static const std::array<Distribution, kShapes> all = [] {
-    return [&]<std::size_t... i>(std::index_sequence<i...>) {
-      return std::array<Distribution, kShapes>{Distribution(kPowers[i])...};
-    }(std::make_index_sequence<kShapes>());
-  }();
-  return all[shape];
-}
 
 /// Symbols below kZeroSymbol by the distances they stand for, from the lowest up, and the first
 /// distance of each.
@@ -138,7 +56,7 @@ void apportion(std::span<const double> shares, std::span<std::uint16_t> row) {
 }
 
 std::vector<std::uint16_t> make_frequencies(std::size_t shape, int width) {
-  const Distribution& student = distribution(shape);
+  const Student& student = student_of(shape);
   std::vector<std::uint16_t> table(std::size_t{kContexts} * kAlphabet);
   for (int context = 0; context < kContexts; ++context) {
     const int excess = context / (kPlaces * kScaleSteps);

@@ -8,12 +8,12 @@
 
 #include "coder/rans_tables.h"
 #include "predict/grid.h"
+#include "predict/student.h"
 
 /// The family of distributions that values are coded with: Student's t around the prediction, from
 /// Cauchy to nearly Gaussian, of several widths, with a share of exact zeros.
 namespace lmgc::predict {
 
-inline constexpr int kShapes = 8;
 inline constexpr int kWidths = 16;
 inline constexpr int kZeroShares = 16;
 

@@ -12,6 +12,7 @@
 #include "codec/structure_representation.h"
 #include "codec/text_representation.h"
 #include "fuzz_coder.h"
+#include "fuzz_levels.h"
 #include "fuzz_tile.h"
 #include "serialize/dtype.h"
 
@@ -132,6 +133,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto dtype = static_cast<DType>(data[1] % lmgc::serialize::kDTypes.size());
   if (data[0] & 64) {
     fuzz_tile(dtype, data[0] & 1, data[0] & 2, bytes);
+    return 0;
+  }
+  if (data[0] & 32) {
+    fuzz_levels(data[0] & 1, bytes);
     return 0;
   }
   const Representation& representation = data[0] & 1 ? text() : structure();
