@@ -37,6 +37,7 @@ FLOAT32 = "float32"
 METHODS: dict[str, list[stages.Stage]] = {
     "8 bits": [stages.Quantize(8, scale="row")],
     "4 bits": [stages.Quantize(4, scale="row")],
+    "4 bits, step a tensor": [stages.Quantize(4)],
     "2 bits": [stages.Quantize(2, scale="row")],
     "sign": [stages.Sign(scale="row")],
     "top 1 %": [stages.TopK(share=0.01)],
