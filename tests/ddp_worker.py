@@ -84,7 +84,7 @@ SCENARIOS = {
 
 
 # Whose processes end as a user's do. Others end without ending the interpreter: see leave().
-ENDING = {"collective_gone", "gone", "interrupted", "killed", "training", "unfinished"}
+ENDING = {"collective_gone", "interrupted", "killed", "training", "unfinished"}
 
 
 def main() -> None:
