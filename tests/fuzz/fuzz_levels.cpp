@@ -46,7 +46,8 @@ void decode(std::span<const std::byte> bytes) {
 void round_trip_levels(std::span<const std::byte> bytes) {
   const auto number = [&](std::size_t at) { return std::to_integer<int>(bytes[at]); };
   const int most = number(0) % 127 + 1;
-  Levels levels{.range = {most, most == 1 && number(1) % 2 == 0}};
+  Levels levels;
+  levels.range = {most, most == 1 && number(1) % 2 == 0};
   const auto count = static_cast<std::int64_t>(bytes.size() - 3);
   std::vector<std::int8_t> integers;
   for (std::size_t i = 3; i < bytes.size(); ++i) {
