@@ -30,7 +30,9 @@ CHAINS: dict[str, list[stages.Stage]] = {
 
 
 class Known(nn.Module):
-    """Its gradients are its inputs, whatever its parameters are."""
+    """Its gradients are its inputs, whatever its parameters are. From the second step on DDP's bucket
+    has them in another order.
+    """
 
     def __init__(self) -> None:
         super().__init__()
