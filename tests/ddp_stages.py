@@ -30,8 +30,8 @@ CHAINS: dict[str, list[stages.Stage]] = {
 
 
 class Known(nn.Module):
-    """Its gradients are its inputs, whatever its parameters are. From the second step on DDP's bucket
-    has them in another order.
+    """Its gradients are its inputs, whatever its parameters are. DDP changes their order in its
+    bucket after the first step.
     """
 
     def __init__(self) -> None:
