@@ -52,7 +52,7 @@ bench: $(BUILT)
 	$(BIN)/python benchmarks/stages.py $(SEQUENCES)
 	$(BIN)/python benchmarks/convergence.py
 	@# Network namespaces need root; the simulation goes on from the results that are there.
-	if [ "$$(id -u)" = 0 ]; then $(BIN)/python benchmarks/network.py; $(BIN)/python benchmarks/planner.py; \
+	if [ "$$(id -u)" = 0 ]; then $(BIN)/python benchmarks/network.py && $(BIN)/python benchmarks/planner.py; \
 	  else echo "benchmarks/network.py and planner.py left out: they need root"; fi
 	$(BIN)/python benchmarks/simulate.py
 

@@ -20,14 +20,13 @@ from types import FrameType
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from environment import environment
 from methods import ALONE, BASELINE, METHODS
 from namespaces import Network, NetworkError
 from network_cells import Layout, Record, Timeline
 from network_report import draw, show
-from race import WARM_UP, Race
+from race import WARM_UP, Race, progress_on
 from ranks import Job, Ranks, pretrain
 from tasks import TASKS
 
@@ -143,8 +142,7 @@ def main() -> None:
     about = {"environment": environment(PACKAGES), "warm_up_steps": WARM_UP}
     record = Record(about)
     file = options.output / ("network-quick.json" if options.quick else "network.json")
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, auto_refresh=False) as progress:
+    with progress_on(console) as progress:
         cells = sum(len(plan.layouts) * len(plan.mbit) for plan in plans.values())
         bar = progress.add_task("", total=cells * (1 + len(options.methods)))
         race = Race(record, progress, bar)

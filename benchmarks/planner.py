@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from environment import environment
 from methods import BASELINE
@@ -23,7 +22,7 @@ from namespaces import Link, Network, NetworkError
 from network import PACKAGES, PLANS, RESULTS, start_of, stop
 from network_cells import Cell, Layout, Record
 from network_report import rate
-from race import Race
+from race import Race, progress_on
 from ranks import Job
 from speed_report import markdown
 
@@ -90,8 +89,7 @@ def main() -> None:
     record = Record({"environment": environment(PACKAGES)})
     file = options.output / "planner.json"
     cores = len(os.sched_getaffinity(0))
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, auto_refresh=False) as progress:
+    with progress_on(console) as progress:
         cells = len(options.tasks) * len(options.layouts) * len(options.mbit)
         bar = progress.add_task("", total=cells * (len(PRESETS) + 2))
         race = Race(record, progress, bar)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from methods import BASELINE
 from namespaces import Link, Network
@@ -21,6 +21,12 @@ UNSHAPED = Link()
 TURNS = 3
 CELL_S = 5.0  # for all turns, but at least a step in each
 MOST_STEPS = 4  # in a turn
+
+
+def progress_on(console: Console) -> Progress:
+    """Drawn when a race has something to say: a thread of its own would not survive forks."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, auto_refresh=False)
 
 
 class Race:

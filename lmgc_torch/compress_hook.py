@@ -31,7 +31,7 @@ class HookState(Handle):
         timeout: timedelta | None = None,
         **options: Any,
     ) -> None:
-        hook, handle = make_hook(ddp, preset, hosts, timeout, options)
+        hook, handle = make_hook(ddp, preset, hosts=hosts, timeout=timeout, **options)
         super().__init__(
             handle._communicator, hook, handle.preset, handle._state, handle._residuals
         )

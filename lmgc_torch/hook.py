@@ -157,8 +157,16 @@ def register(
     Raises on every rank, and registers nothing, when one of them cannot go along or ranks differ in
     versions, preset, options, model or parameters.
     """
-    options |= {"stages": stages, "error_feedback": error_feedback, "seed": seed}
-    hook, handle = make_hook(ddp, preset, hosts, timeout, options)
+    hook, handle = make_hook(
+        ddp,
+        preset,
+        stages=stages,
+        error_feedback=error_feedback,
+        seed=seed,
+        hosts=hosts,
+        timeout=timeout,
+        **options,
+    )
     hook.register(ddp.reducer)
     if ddp.logger is not None:
         ddp.logger._set_comm_hook_name(f"lmgc_torch[{handle.preset}]")
@@ -168,15 +176,15 @@ def register(
 def make_hook(
     ddp: DistributedDataParallel,
     preset: str,
-    hosts: DeviceMesh | Sequence[Sequence[int]] | None,
-    timeout: timedelta | None,
-    options: Mapping[str, Any],
+    *,
+    stages: Sequence[Stage] = (),
+    error_feedback: bool = True,
+    seed: int = 0,
+    hosts: DeviceMesh | Sequence[Sequence[int]] | None = None,
+    timeout: timedelta | None = None,
+    **options: Any,
 ) -> tuple[_C.Hook, Handle]:
     """What `register` registers."""
-    options = dict(options)
-    stages: Sequence[Stage] = tuple(options.pop("stages", ()))
-    feeds_back: bool = options.pop("error_feedback", True)
-    seed: int = options.pop("seed", 0)
     if stages and preset == AUTO:
         preset = CANDIDATES[0]
     group = _group_of(ddp)
@@ -198,7 +206,7 @@ def make_hook(
         codecs = [Codec(name, stages=stages, seed=seed, **options) for name in presets]
         facts = _facts(ddp, codecs[0]) | {"preset": repr(preset)}
         if stages:
-            facts["error_feedback"] = repr(feeds_back)
+            facts["error_feedback"] = repr(error_feedback)
         if stages and hosts is not None:
             raise ValueError("stages send every rank all payloads; leave hosts away")
         if hosts is not None:
@@ -225,7 +233,7 @@ def make_hook(
     residuals = {
         name: torch.zeros(parameter.numel())
         for name, parameter in parameters
-        if stages and feeds_back
+        if stages and error_feedback
     }
     hook = _C.Hook(
         communicator,

@@ -88,7 +88,6 @@ void bind(py::module_& module) {
           },
           py::arg("staged"), py::arg("parameters") = std::vector<Parameter>{},
           py::call_guard<py::gil_scoped_release>())
-      .def_property_readonly("takes_stages", &Codec::takes_stages)
       .def(
           "decode",
           [](const Codec& codec, const at::Tensor& payload,
