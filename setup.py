@@ -1,6 +1,7 @@
 """Builds the extension with CMake, which alone knows sources and flags."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ class CMakeBuild(build_ext):
             "-G",
             "Ninja",
             f"-DPython_EXECUTABLE={sys.executable}",
+            *shlex.split(os.environ.get("CMAKE_ARGS", "")),
         ]
         subprocess.run(configure, check=True)
         subprocess.run(

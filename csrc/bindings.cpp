@@ -3,12 +3,18 @@
 #include "communicator/bind.h"
 #include "hook/bind.h"
 #include "model/bind.h"
+#ifdef LMGC_CUDA
+#include "model/cuda/bind.h"
+#endif
 #include "predict/bind_history.h"
 #include "predict/bind_kernels.h"
 #include "stages/bind.h"
 
 PYBIND11_MODULE(_C, module) {
   lmgc::model::bind(module);
+#ifdef LMGC_CUDA
+  lmgc::model::cuda::bind(module);
+#endif
   lmgc::coder::bind(module);
   lmgc::predict::bind_kernels(module);
   lmgc::predict::bind_history(module);

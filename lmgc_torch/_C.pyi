@@ -100,7 +100,11 @@ class Codec:
     def structure(own_rows: bool = ...) -> Codec: ...
     @staticmethod
     def paper(
-        model: LanguageModel, serialization: int, bytes_per_group: int, byte_order: int, window: int
+        model: LanguageModel | CudaLanguageModel,
+        serialization: int,
+        bytes_per_group: int,
+        byte_order: int,
+        window: int,
     ) -> Codec: ...
     def encode(
         self,
@@ -194,6 +198,41 @@ class LanguageModel:
         cache: KeyValueCache,
         tokens: torch.Tensor,
         readout: Readout,
+        wanted: Sequence[bool] = ...,
+    ) -> torch.Tensor: ...
+
+class CudaReadout: ...
+
+class CudaKeyValueCache:
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def capacity(self) -> int: ...
+
+class CudaLanguageModel:
+    """In builds with CUDA alone."""
+
+    def __init__(
+        self,
+        architecture: dict[str, int | float],
+        tensors: dict[str, torch.Tensor],
+        fingerprint: bytes,
+        device: torch.device,
+    ) -> None: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def begin_token(self) -> int: ...
+    def readout(self, tokens: torch.Tensor) -> CudaReadout: ...
+    def cache(self, lanes: int, capacity: int) -> CudaKeyValueCache: ...
+    def lanes(self, capacity: int) -> int: ...
+    def extend(
+        self,
+        cache: CudaKeyValueCache,
+        tokens: torch.Tensor,
+        readout: CudaReadout,
         wanted: Sequence[bool] = ...,
     ) -> torch.Tensor: ...
 

@@ -58,6 +58,7 @@ class Codec:
         bytes_per_group: bytes between two separators, 1 to 8.
         byte_order: `big` writes an element's sign and exponent first, `little` last.
         window: tokens the model sees, with the one that opens the window.
+        device: where the model of `paper` runs, "cpu" or "cuda"; payloads are the same.
         stages: lossy ones in front (`lmgc_torch.stages`): one that chooses values, one that
             quantizes them, or both. Payloads hold float32, or what `Cast` gives.
         seed: of what stages draw, another at each call.
@@ -77,6 +78,7 @@ class Codec:
         bytes_per_group: int = 4,
         byte_order: str = "big",
         window: int = 2048,
+        device: str | torch.device = "cpu",
         stages: Sequence[Stage] = (),
         seed: int = 0,
     ) -> None:
@@ -96,7 +98,7 @@ class Codec:
         if preset == "paper":
             from lmgc_torch.model import load_language_model  # it takes file readers along
 
-            language_model = load_language_model(model)
+            language_model = load_language_model(model, device)
             self.fingerprint = language_model.fingerprint
             self._codec = _C.Codec.paper(
                 language_model,

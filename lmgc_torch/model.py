@@ -12,9 +12,11 @@ import threading
 import warnings
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal, overload
 
 import safetensors
 import safetensors.torch
+import torch
 import xxhash
 
 from lmgc_torch import _C
@@ -50,20 +52,54 @@ def find_model(path: str | os.PathLike[str] | None = None) -> Path:
     raise FileNotFoundError(f"no language model found; {HOW_TO_GET_ONE}")
 
 
-def load_language_model(path: str | os.PathLike[str] | None = None) -> _C.LanguageModel:
-    """The engine for the model file that `find_model` finds; one per file and process."""
+@overload
+def load_language_model(
+    path: str | os.PathLike[str] | None = None, device: Literal["cpu"] = "cpu"
+) -> _C.LanguageModel: ...
+
+
+@overload
+def load_language_model(
+    path: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu"
+) -> _C.LanguageModel | _C.CudaLanguageModel: ...
+
+
+def load_language_model(
+    path: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu"
+) -> _C.LanguageModel | _C.CudaLanguageModel:
+    """The engine for the model file that `find_model` finds; one per file, device and process.
+
+    Raises:
+        ValueError: a device that is neither the CPU nor CUDA, or CUDA in a build without it.
+    """
     file = find_model(path)
+    place = _place(device)
     key = _source_key(file)
     with _lock:
-        if key not in _loaded:
+        if (key, place) not in _loaded:
             converted = _converted(file, key)
-            _loaded[key] = _C.LanguageModel(
-                asdict(converted.architecture), converted.tensors, converted.fingerprint
+            parts = (asdict(converted.architecture), converted.tensors, converted.fingerprint)
+            _loaded[key, place] = (
+                _C.LanguageModel(*parts)
+                if place.type == "cpu"
+                else _C.CudaLanguageModel(*parts, device=place)
             )
-        return _loaded[key]
+        return _loaded[key, place]
 
 
-_loaded: dict[str, _C.LanguageModel] = {}
+def _place(device: str | torch.device) -> torch.device:
+    place = torch.device(device)
+    if place.type == "cuda":
+        if not hasattr(_C, "CudaLanguageModel"):
+            raise ValueError("lmgc_torch was built without CUDA; use device='cpu'")
+        index = torch.cuda.current_device() if place.index is None else place.index
+        return torch.device("cuda", index)
+    if place.type != "cpu":
+        raise ValueError(f"the language model runs on 'cpu' or 'cuda', not on {place.type!r}")
+    return place
+
+
+_loaded: dict[tuple[str, torch.device], _C.LanguageModel | _C.CudaLanguageModel] = {}
 _lock = threading.Lock()
 
 

@@ -12,6 +12,9 @@
 #include "codec/text_representation.h"
 #include "predict/history.h"
 #include "prior/language_model_prior.h"
+#ifdef LMGC_CUDA
+#include "prior/cuda_language_model_prior.h"
+#endif
 #include "serialize/text_format.h"
 
 namespace py = pybind11;
@@ -33,11 +36,13 @@ void bind_payload_error(py::module_& module) {
   });
 }
 
-/// Chunks decoded in lockstep; a window of 2,048 tokens takes about 24 MB of cache each with a
-/// model of 135 million parameters.
+/// Chunks that go through a model on the CPU in lockstep; a window of 2,048 tokens takes about 24
+/// MB of cache each with a model of 135 million parameters.
 constexpr std::size_t kLanes = 32;
 
-std::shared_ptr<Codec> paper(std::shared_ptr<model::LanguageModel> model,
+/// `Prior`: a prior from a `Model`, a text format and a window.
+template <typename Prior, typename Model>
+std::shared_ptr<Codec> paper(std::shared_ptr<Model> model, std::size_t lanes,
                              std::uint8_t serialization, std::uint8_t bytes_per_group,
                              std::uint8_t byte_order, std::size_t window) {
   const serialize::TextFormat format{static_cast<serialize::Serialization>(serialization),
@@ -45,11 +50,28 @@ std::shared_ptr<Codec> paper(std::shared_ptr<model::LanguageModel> model,
                                      static_cast<serialize::ByteOrder>(byte_order)};
   const auto context = static_cast<std::size_t>(model->architecture().context);
   return std::make_shared<Codec>(std::make_shared<TextRepresentation>(
-      format, window, context, kLanes, model->fingerprint(),
+      format, window, context, lanes, model->fingerprint(),
       [model](const serialize::TextFormat& text, std::size_t tokens) {
-        return std::make_unique<prior::LanguageModelPrior>(model, text, tokens);
+        return std::make_unique<Prior>(model, text, tokens);
       }));
 }
+
+std::shared_ptr<Codec> paper_on_host(std::shared_ptr<model::LanguageModel> model,
+                                     std::uint8_t serialization, std::uint8_t bytes_per_group,
+                                     std::uint8_t byte_order, std::size_t window) {
+  return paper<prior::LanguageModelPrior>(std::move(model), kLanes, serialization, bytes_per_group,
+                                          byte_order, window);
+}
+
+#ifdef LMGC_CUDA
+std::shared_ptr<Codec> paper_on_cuda(std::shared_ptr<model::cuda::LanguageModel> model,
+                                     std::uint8_t serialization, std::uint8_t bytes_per_group,
+                                     std::uint8_t byte_order, std::size_t window) {
+  const auto lanes = static_cast<std::size_t>(model->lanes(static_cast<std::int64_t>(window)));
+  return paper<prior::CudaLanguageModelPrior>(std::move(model), lanes, serialization,
+                                              bytes_per_group, byte_order, window);
+}
+#endif
 
 }  // namespace
 
@@ -65,14 +87,19 @@ void bind(py::module_& module) {
       .def_readonly("integers", &Staged::integers)
       .def_readonly("steps", &Staged::steps)
       .def_readonly("kept", &Staged::kept);
-  py::class_<Codec, std::shared_ptr<Codec>>(module, "Codec")
+  py::class_<Codec, std::shared_ptr<Codec>> codec(module, "Codec");
+#ifdef LMGC_CUDA
+  codec.def_static("paper", &paper_on_cuda, py::arg("model"), py::arg("serialization"),
+                   py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"));
+#endif
+  codec
       .def_static(
           "structure",
           [](bool own_rows) {
             return std::make_shared<Codec>(std::make_shared<StructureRepresentation>(own_rows));
           },
           py::arg("own_rows") = false)
-      .def_static("paper", &paper, py::arg("model"), py::arg("serialization"),
+      .def_static("paper", &paper_on_host, py::arg("model"), py::arg("serialization"),
                   py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"))
       .def(
           "encode",

@@ -1,6 +1,7 @@
 #include "codec/text_representation.h"
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -18,6 +19,9 @@ namespace {
 using serialize::TextFormat;
 using Kind = PayloadError::Kind;
 
+/// Chunks whose symbols a thread decodes one after another.
+constexpr std::size_t kBlock = 64;
+
 /// Decodes `chunks` in lockstep into consecutive runs of `run` symbols; the last may be shorter.
 void decode_chunks(prior::Prior& prior, std::span<const std::span<const std::byte>> chunks,
                    std::size_t run, std::span<std::uint16_t> symbols) {
@@ -30,9 +34,16 @@ void decode_chunks(prior::Prior& prior, std::span<const std::span<const std::byt
     const std::size_t running = at < last ? chunks.size() : chunks.size() - 1;
     if (at > 0) prior.update(std::span(step).first(running));
     const auto tables = prior.cumulative_frequencies();
-    for (std::size_t chunk = 0; chunk < running; ++chunk) {
-      step[chunk] = decoders[chunk].decode(tables.subspan(chunk * row, row));
-      symbols[chunk * run + at] = step[chunk];
+    const auto decode_block = [&](std::size_t block) {
+      for (std::size_t i = block * kBlock; i < std::min((block + 1) * kBlock, running); ++i) {
+        step[i] = decoders[i].decode(tables.subspan(i * row, row));
+        symbols[i * run + at] = step[i];
+      }
+    };
+    if (running <= kBlock) {
+      decode_block(0);
+    } else {
+      parallel_for((running + kBlock - 1) / kBlock, decode_block);
     }
   }
 }
@@ -55,20 +66,39 @@ TextRepresentation::TextRepresentation(const TextFormat& format, std::size_t win
   }
 }
 
+template <typename Work>
+void TextRepresentation::for_lanes(std::size_t chunks, const Work& work) const {
+  std::size_t lanes = lanes_;
+  for (std::size_t first = 0; first < chunks;) {
+    const std::size_t now = std::min(lanes, chunks - first);
+    try {
+      work(first, now);
+    } catch (const std::bad_alloc&) {
+      if (now == 1) throw;
+      lanes = now / 2;
+      continue;
+    }
+    first += now;
+  }
+}
+
 Parts TextRepresentation::encode(serialize::DType dtype, std::span<const std::byte> values,
                                  std::span<const Parameter>) const {
   const std::vector<std::uint16_t> symbols = format_.to_symbols(dtype, values);
   const std::size_t run = format_.symbols_per_window(window_);
   const std::size_t count = (symbols.size() + run - 1) / run;
   const auto prior = prior_(format_, window_);
-  std::vector<std::vector<prior::Interval>> intervals(count);
-  for (std::size_t i = 0; i < count; ++i) {  // the prior is parallel inside
-    const std::size_t start = i * run;
-    intervals[i] =
-        prior->intervals(std::span(symbols).subspan(start, std::min(run, symbols.size() - start)));
-  }
   std::vector<std::vector<std::byte>> chunks(count);
-  parallel_for(count, [&](std::size_t i) { chunks[i] = coder::encode(intervals[i]); });
+  for_lanes(count, [&](std::size_t first, std::size_t lanes) {
+    const std::size_t start = first * run;
+    const auto intervals = prior->intervals(
+        std::span(symbols).subspan(start, std::min(lanes * run, symbols.size() - start)), run);
+    parallel_for(lanes, [&](std::size_t i) {
+      const std::size_t at = i * run;
+      chunks[first + i] =
+          coder::encode(std::span(intervals).subspan(at, std::min(run, intervals.size() - at)));
+    });
+  });
 
   ByteWriter body;
   body.fixed(static_cast<std::uint8_t>(format_.serialization));
@@ -129,12 +159,11 @@ void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byt
 
   std::vector<std::uint16_t> symbols(symbol_count);
   const auto prior = prior_(format, window);
-  for (std::size_t first = 0; first < chunks.size(); first += lanes_) {
-    const std::size_t lanes = std::min(lanes_, chunks.size() - first);
+  for_lanes(chunks.size(), [&](std::size_t first, std::size_t lanes) {
     const std::size_t start = first * run;
     decode_chunks(*prior, std::span(chunks).subspan(first, lanes), run,
                   std::span(symbols).subspan(start, std::min(lanes * run, symbols.size() - start)));
-  }
+  });
   format.from_symbols(dtype, symbols, values);
 }
 

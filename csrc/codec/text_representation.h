@@ -20,8 +20,8 @@ class TextRepresentation final : public Representation {
                                                                    std::size_t window)>;
 
   /// `window`: tokens a chunk with the one that opens it, at most `max_window`; decoded payloads
-  /// may have shorter ones. `lanes`: chunks decoded in lockstep. Throws std::invalid_argument for a
-  /// window in which no group fits.
+  /// may have shorter ones. `lanes`: chunks that the prior takes at a time, at most. Throws
+  /// std::invalid_argument for a window in which no group fits.
   TextRepresentation(const serialize::TextFormat& format, std::size_t window,
                      std::size_t max_window, std::size_t lanes, const Fingerprint& fingerprint,
                      PriorFactory prior);
@@ -35,6 +35,10 @@ class TextRepresentation final : public Representation {
               std::span<const Parameter> parameters, std::span<std::byte> values) const override;
 
  private:
+  /// Calls work(first, count) for all `chunks`; again with fewer where memory does not suffice.
+  template <typename Work>
+  void for_lanes(std::size_t chunks, const Work& work) const;
+
   serialize::TextFormat format_;
   std::size_t window_, lanes_;
   Fingerprint fingerprint_;

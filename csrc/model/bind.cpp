@@ -16,8 +16,6 @@
 namespace py = pybind11;
 
 namespace lmgc::model {
-namespace {
-
 Architecture architecture_of(const py::dict& d) {
   const auto integer = [&d](const char* name) { return d[name].cast<std::int64_t>(); };
   return {.layers = integer("layers"),
@@ -31,13 +29,31 @@ Architecture architecture_of(const py::dict& d) {
           .norm_epsilon = d["norm_epsilon"].cast<double>()};
 }
 
+Fingerprint fingerprint_of(const py::bytes& bytes) {
+  const auto text = static_cast<std::string_view>(bytes);
+  Fingerprint digest{};
+  TORCH_CHECK_VALUE(text.size() == digest.size(), "lmgc::model: the fingerprint has ", text.size(),
+                    " bytes, expected ", digest.size());
+  std::ranges::copy(text, digest.begin());
+  return digest;
+}
+
+std::string fingerprint_text(const Fingerprint& fingerprint) {
+  return hex(std::as_bytes(std::span(fingerprint)));
+}
+
+std::span<const std::int32_t> ints(const at::Tensor& tensor) {
+  TORCH_CHECK_VALUE(tensor.scalar_type() == at::kInt && tensor.is_contiguous() && tensor.is_cpu(),
+                    "lmgc::model: expected a contiguous int32 tensor on the CPU, got ",
+                    tensor.toString(), tensor.sizes());
+  return {tensor.const_data_ptr<std::int32_t>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+namespace {
+
 std::unique_ptr<LanguageModel> construct(const py::dict& architecture, const TensorMap& tensors,
                                          const py::bytes& fingerprint) {
-  const auto bytes = static_cast<std::string_view>(fingerprint);
-  Fingerprint digest{};
-  TORCH_CHECK_VALUE(bytes.size() == digest.size(), "lmgc::model: the fingerprint has ",
-                    bytes.size(), " bytes, expected ", digest.size());
-  std::ranges::copy(bytes, digest.begin());
+  const Fingerprint digest = fingerprint_of(fingerprint);
   const Architecture shape = architecture_of(architecture);
   py::gil_scoped_release release;
   return std::make_unique<LanguageModel>(shape, tensors, digest);
@@ -56,13 +72,6 @@ py::dict architecture_dict(const LanguageModel& model) {
   d["context"] = a.context;
   d["norm_epsilon"] = a.norm_epsilon;
   return d;
-}
-
-std::span<const std::int32_t> ints(const at::Tensor& tensor) {
-  TORCH_CHECK_VALUE(tensor.scalar_type() == at::kInt && tensor.is_contiguous() && tensor.is_cpu(),
-                    "lmgc::model: expected a contiguous int32 tensor on the CPU, got ",
-                    tensor.toString(), tensor.sizes());
-  return {tensor.const_data_ptr<std::int32_t>(), static_cast<std::size_t>(tensor.numel())};
 }
 
 at::Tensor extend(const LanguageModel& model, KeyValueCache& cache, const at::Tensor& tokens,
@@ -118,10 +127,9 @@ void bind(py::module_& m) {
       .def(py::init(&construct), py::arg("architecture"), py::arg("tensors"),
            py::arg("fingerprint"))
       .def_property_readonly("architecture", &architecture_dict)
-      .def_property_readonly("fingerprint",
-                             [](const LanguageModel& model) {
-                               return hex(std::as_bytes(std::span(model.fingerprint())));
-                             })
+      .def_property_readonly(
+          "fingerprint",
+          [](const LanguageModel& model) { return fingerprint_text(model.fingerprint()); })
       .def_property_readonly("begin_token", &LanguageModel::begin_token)
       .def_property_readonly("byte_tokens",
                              [](const LanguageModel& model) {

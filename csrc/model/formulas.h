@@ -1,6 +1,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "host_device.h"
@@ -90,9 +91,10 @@ struct Quantizer {
   power = power * f + 0x1.ec0378p-3F;
   power = power * f + 0x1.62e12cp-1F;
   power = power * f + 1.0F;
-  const std::int32_t whole = bits_of(shifted) - std::bit_cast<std::int32_t>(kShift);
-  return float_of(bits_of(power) +
-                  static_cast<std::int32_t>(static_cast<std::uint32_t>(whole) << 23));
+  // Only the low bits of `shifted` count the octaves; those of kShift are zero.
+  static_assert((std::bit_cast<std::uint32_t>(kShift) << 23) == 0);
+  const auto whole = static_cast<std::uint32_t>(bits_of(shifted)) << 23;
+  return float_of(bits_of(power) + static_cast<std::int32_t>(whole));
 }
 
 /// x / (1 + e^-x).
@@ -100,6 +102,45 @@ struct Quantizer {
   const float e = exp_of_negative(float_of(bits_of(x) | INT32_MIN));
   const float numerator = x < 0.0F ? e : 1.0F;
   return x * (numerator / (1.0F + e));
+}
+
+/// Value of a sum of products of codes, whose scales belong to its column and row.
+[[nodiscard]] static inline LMGC_HOST_DEVICE float value_of(std::int32_t sum, float column_scale,
+                                                            float row_scale) {
+  return static_cast<float>(sum) * column_scale * row_scale;
+}
+
+/// The same as a score: round(value * 2^16), within +-2^30.
+[[nodiscard]] static inline LMGC_HOST_DEVICE std::int32_t score_of(std::int32_t sum,
+                                                                   float column_scale,
+                                                                   float row_scale) {
+  double value = static_cast<double>(sum) *
+                 (static_cast<double>(column_scale) * static_cast<double>(row_scale)) * 0x1p16;
+  value = value > 0x1p30 ? 0x1p30 : value;
+  value = value < -0x1p30 ? -0x1p30 : value;
+  return round_to_int(value);
+}
+
+/// 1 / RMS of `count` numbers, whose codes of `unit` have this sum of squares.
+[[nodiscard]] static inline LMGC_HOST_DEVICE float norm_factor(std::int64_t squares,
+                                                               std::int64_t count, float unit,
+                                                               double epsilon) {
+  const double scale = static_cast<double>(unit);
+  const double mean = static_cast<double>(squares) / static_cast<double>(count) * scale * scale;
+  return static_cast<float>(1.0 / std::sqrt(mean + epsilon));
+}
+
+/// A weight's share of the softmax's denominator.
+[[nodiscard]] static inline LMGC_HOST_DEVICE std::uint32_t denominator_term(float weight) {
+  constexpr float kUnit = static_cast<float>(1 << kDenominatorBits);
+  return static_cast<std::uint32_t>(round_to_int(weight * kUnit));
+}
+
+/// What makes a sum of attention weight * value code an output: weights are codes of `unit`.
+[[nodiscard]] static inline LMGC_HOST_DEVICE double attention_factor(float unit,
+                                                                     std::uint32_t denominator) {
+  return static_cast<double>(unit) * static_cast<double>(1 << kDenominatorBits) /
+         static_cast<double>(denominator);
 }
 
 }  // namespace lmgc::model

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
 #include "model/formulas.h"
@@ -34,22 +33,20 @@ static inline void normalize_row(const float* x, const float* gain, std::int64_t
     const std::int32_t code = round_to_int(x[i] * q.inverse);
     squares += code * code;
   }
-  const double unit = static_cast<double>(q.scale);
-  const double mean = static_cast<double>(squares) / static_cast<double>(count) * unit * unit;
-  const float factor = static_cast<float>(1.0 / std::sqrt(mean + epsilon));
+  const float factor = norm_factor(squares, count, q.scale, epsilon);
   for (std::int64_t i = 0; i < count; ++i) scratch[i] = x[i] * factor * gain[i];
   quantize_row(scratch, count, out);
 }
 
 static inline void dequantize_row(Sums sums, std::int64_t count, float* values) {
   for (std::int64_t i = 0; i < count; ++i) {
-    values[i] = static_cast<float>(sums.sums[i]) * sums.scales[i] * sums.scale;
+    values[i] = value_of(sums.sums[i], sums.scales[i], sums.scale);
   }
 }
 
 static inline void accumulate_row(Sums sums, std::int64_t count, float* values) {
   for (std::int64_t i = 0; i < count; ++i) {
-    values[i] += static_cast<float>(sums.sums[i]) * sums.scales[i] * sums.scale;
+    values[i] += value_of(sums.sums[i], sums.scales[i], sums.scale);
   }
 }
 
@@ -72,7 +69,7 @@ static inline double attend_row(Sums dots, const float* __restrict value_scales,
                                 float* __restrict scratch, std::int16_t* __restrict weights) {
   std::int32_t best = INT32_MIN;
   for (std::int64_t i = 0; i < count; ++i) {
-    scratch[i] = static_cast<float>(dots.sums[i]) * dots.scales[i] * dots.scale;
+    scratch[i] = value_of(dots.sums[i], dots.scales[i], dots.scale);
     const std::int32_t order = order_bits(bits_of(scratch[i]));
     best = order > best ? order : best;
   }
@@ -81,8 +78,7 @@ static inline double attend_row(Sums dots, const float* __restrict value_scales,
   std::int32_t largest = 0;
   for (std::int64_t i = 0; i < count; ++i) {
     const float e = exp_of_negative(scratch[i] - top);
-    constexpr float kUnit = static_cast<float>(1 << kDenominatorBits);
-    denominator += static_cast<std::uint32_t>(round_to_int(e * kUnit));
+    denominator += denominator_term(e);
     scratch[i] = e * value_scales[i];
     const std::int32_t bits = magnitude_bits(scratch[i]);
     largest = bits > largest ? bits : largest;
@@ -91,17 +87,12 @@ static inline double attend_row(Sums dots, const float* __restrict value_scales,
   for (std::int64_t i = 0; i < count; ++i) {
     weights[i] = static_cast<std::int16_t>(round_to_int(scratch[i] * q.inverse));
   }
-  return static_cast<double>(q.scale) * static_cast<double>(1 << kDenominatorBits) /
-         static_cast<double>(denominator);
+  return attention_factor(q.scale, denominator);
 }
 
 static inline void score_row(Sums sums, std::int64_t count, std::int32_t* out) {
   for (std::int64_t i = 0; i < count; ++i) {
-    double value = static_cast<double>(sums.sums[i]) *
-                   (static_cast<double>(sums.scales[i]) * static_cast<double>(sums.scale)) * 0x1p16;
-    value = value > 0x1p30 ? 0x1p30 : value;
-    value = value < -0x1p30 ? -0x1p30 : value;
-    out[i] = round_to_int(value);
+    out[i] = score_of(sums.sums[i], sums.scales[i], sums.scale);
   }
 }
 

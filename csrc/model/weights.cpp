@@ -1,73 +1,34 @@
 #include "model/weights.h"
 
-#include <ATen/ATen.h>
-
-#include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "model/formulas.h"
 
 namespace lmgc::model {
 namespace {
 
-using Shape = std::vector<std::int64_t>;
+std::vector<float> floats(const TensorReader& reader, const std::string& name,
+                          at::IntArrayRef shape) {
+  const at::Tensor t = reader.tensor(name, at::kFloat, shape);
+  return {t.const_data_ptr<float>(), t.const_data_ptr<float>() + t.numel()};
+}
 
-class Reader {
- public:
-  explicit Reader(const TensorMap& tensors) : tensors_(tensors) {}
+Matrix matrix(const TensorReader& reader, const std::string& name, std::int64_t columns,
+              std::int64_t depth) {
+  return {reader.tensor(name + ".codes", at::kChar, {columns, depth}),
+          reader.tensor(name + ".scales", at::kFloat, {columns})};
+}
 
-  [[nodiscard]] bool has(const std::string& name) const { return tensors_.contains(name); }
-
-  [[nodiscard]] at::Tensor tensor(const std::string& name, at::ScalarType dtype,
-                                  const Shape& shape) const {
-    const auto found = tensors_.find(name);
-    TORCH_CHECK_VALUE(found != tensors_.end(), "lmgc::model: tensor '", name, "' is missing");
-    const at::Tensor& tensor = found->second;
-    TORCH_CHECK_VALUE(tensor.scalar_type() == dtype && tensor.sizes() == at::IntArrayRef(shape),
-                      "lmgc::model: tensor '", name, "' is ", tensor.scalar_type(), tensor.sizes(),
-                      ", expected ", dtype, at::IntArrayRef(shape));
-    at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
-    TORCH_CHECK_VALUE(dtype != at::kFloat || at::isfinite(plain).all().item<bool>(),
-                      "lmgc::model: tensor '", name, "' holds NaN or infinity");
-    return plain;
-  }
-
-  [[nodiscard]] std::vector<float> floats(const std::string& name, const Shape& shape) const {
-    const at::Tensor t = tensor(name, at::kFloat, shape);
-    return {t.const_data_ptr<float>(), t.const_data_ptr<float>() + t.numel()};
-  }
-
-  [[nodiscard]] std::vector<std::int32_t> tokens(const std::string& name, std::int64_t count,
-                                                 std::int64_t vocabulary) const {
-    const at::Tensor t = tensor(name, at::kInt, {count});
-    std::vector<std::int32_t> ids(t.const_data_ptr<std::int32_t>(),
-                                  t.const_data_ptr<std::int32_t>() + count);
-    for (const std::int32_t id : ids) {
-      TORCH_CHECK_VALUE(id >= 0 && id < vocabulary, "lmgc::model: '", name, "' holds token ", id,
-                        ", the vocabulary has ", vocabulary);
-    }
-    return ids;
-  }
-
-  [[nodiscard]] Matrix matrix(const std::string& name, std::int64_t columns,
-                              std::int64_t depth) const {
-    return {tensor(name + ".codes", at::kChar, {columns, depth}),
-            tensor(name + ".scales", at::kFloat, {columns})};
-  }
-
- private:
-  const TensorMap& tensors_;
-};
-
-Layer read_layer(const Reader& reader, const Architecture& a, const std::string& name) {
+Layer read_layer(const TensorReader& reader, const Architecture& a, const std::string& name) {
   const std::int64_t attention_width = a.heads * a.head_width;
-  return {.attention_norm = reader.floats(name + "attention_norm", {a.width}),
-          .feed_forward_norm = reader.floats(name + "feed_forward_norm", {a.width}),
-          .query_key_value = reader.matrix(name + "query_key_value",
-                                           (a.heads + 2 * a.kv_heads) * a.head_width, a.width),
-          .output = reader.matrix(name + "output", a.width, attention_width),
-          .gate_up = reader.matrix(name + "gate_up", 2 * a.feed_forward, a.width),
-          .down = reader.matrix(name + "down", a.width, a.feed_forward)};
+  return {.attention_norm = floats(reader, name + "attention_norm", {a.width}),
+          .feed_forward_norm = floats(reader, name + "feed_forward_norm", {a.width}),
+          .query_key_value = matrix(reader, name + "query_key_value",
+                                    (a.heads + 2 * a.kv_heads) * a.head_width, a.width),
+          .output = matrix(reader, name + "output", a.width, attention_width),
+          .gate_up = matrix(reader, name + "gate_up", 2 * a.feed_forward, a.width),
+          .down = matrix(reader, name + "down", a.width, a.feed_forward)};
 }
 
 }  // namespace
@@ -97,22 +58,18 @@ void check(const Architecture& a) {
 
 Weights::Weights(const Architecture& a, const TensorMap& tensors) {
   check(a);
-  const Reader reader(tensors);
+  const TensorReader reader(tensors);
   embedding_codes = reader.tensor("embedding.codes", at::kChar, {a.vocabulary, a.width});
   embedding_scales = reader.tensor("embedding.scales", at::kFloat, {a.vocabulary});
   const bool tied = !reader.has("head.codes");
   head_codes =
       tied ? embedding_codes : reader.tensor("head.codes", at::kChar, {a.vocabulary, a.width});
   head_scales = tied ? embedding_scales : reader.tensor("head.scales", at::kFloat, {a.vocabulary});
-  norm = reader.floats("norm", {a.width});
-  cosines = reader.floats("rope.cosines", {a.context, a.head_width / 2});
-  sines = reader.floats("rope.sines", {a.context, a.head_width / 2});
+  norm = floats(reader, "norm", {a.width});
+  cosines = floats(reader, "rope.cosines", {a.context, a.head_width / 2});
+  sines = floats(reader, "rope.sines", {a.context, a.head_width / 2});
   begin_token = reader.tokens("begin_token", 1, a.vocabulary).front();
-  byte_tokens = reader.tokens("byte_tokens", 256, a.vocabulary);
-  std::vector<std::int32_t> sorted = byte_tokens;
-  std::ranges::sort(sorted);
-  TORCH_CHECK_VALUE(std::ranges::adjacent_find(sorted) == sorted.end(),
-                    "lmgc::model: 'byte_tokens' gives two bytes the same token");
+  byte_tokens = reader.byte_tokens(a.vocabulary);
   for (std::int64_t i = 0; i < a.layers; ++i) {
     layers.push_back(read_layer(reader, a, "layers." + std::to_string(i) + "."));
   }

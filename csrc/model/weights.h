@@ -2,16 +2,13 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "model/language_model.h"
 #include "model/matrix.h"
+#include "model/tensor_reader.h"
 
 namespace lmgc::model {
-
-using TensorMap = std::unordered_map<std::string, at::Tensor>;
 
 /// One transformer block. Each matrix's columns are its outputs.
 struct Layer {

@@ -55,4 +55,35 @@ LMGC_HOST_DEVICE constexpr void frequencies_from_scores(const std::int32_t* scor
   frequencies_from_weights(weights, count, cumulative);
 }
 
+/// One symbol's interval in the table that frequencies_from_scores makes.
+[[nodiscard]] LMGC_HOST_DEVICE constexpr Interval interval_from_scores(const std::int32_t* scores,
+                                                                       std::size_t count,
+                                                                       std::size_t symbol) {
+  std::int32_t best = scores[0];
+  for (std::size_t i = 1; i < count; ++i) best = scores[i] > best ? scores[i] : best;
+  const auto weight = [&](std::size_t i) {
+    return exact::exp_q30(static_cast<std::uint32_t>(best) - static_cast<std::uint32_t>(scores[i]));
+  };
+  std::uint64_t sum = 0;
+  std::size_t heaviest = 0;
+  std::uint32_t heaviest_weight = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t now = weight(i);
+    sum += now;
+    if (now > heaviest_weight) heaviest = i, heaviest_weight = now;
+  }
+  const std::uint64_t shared = kTotalFrequency - count;
+  std::uint32_t at = 0;
+  Interval interval;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t frequency = 1 + static_cast<std::uint32_t>(weight(i) * shared / sum);
+    if (i == symbol) interval = {at, frequency};
+    at += frequency;
+  }
+  const std::uint32_t left = kTotalFrequency - at;
+  if (symbol > heaviest) interval.cumulative += left;
+  if (symbol == heaviest) interval.frequency += left;
+  return interval;
+}
+
 }  // namespace lmgc::prior

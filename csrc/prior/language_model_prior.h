@@ -5,7 +5,7 @@
 
 #include "model/language_model.h"
 #include "prior/prior.h"
-#include "serialize/text_format.h"
+#include "prior/text_tokens.h"
 
 namespace lmgc::prior {
 
@@ -18,21 +18,17 @@ class LanguageModelPrior final : public Prior {
                      const serialize::TextFormat& format, std::size_t window);
   ~LanguageModelPrior() override;
 
-  [[nodiscard]] std::size_t alphabet() const override { return symbol_tokens_.size(); }
+  [[nodiscard]] std::size_t alphabet() const override { return text_.symbols.size(); }
   void start(std::size_t chunks) override;
   [[nodiscard]] std::span<const std::uint32_t> cumulative_frequencies() override;
   void update(std::span<const std::uint16_t> symbols) override;
-  [[nodiscard]] std::vector<Interval> intervals(std::span<const std::uint16_t> symbols) override;
+  [[nodiscard]] std::vector<Interval> intervals(std::span<const std::uint16_t> symbols,
+                                                std::size_t run) override;
 
  private:
-  /// Tables of `rows` rows of `scores_`, into `cumulative_`.
-  void tabulate(std::size_t rows);
-
   std::shared_ptr<const model::LanguageModel> model_;
-  std::size_t window_, symbols_per_group_;
-  std::vector<std::int32_t> symbol_tokens_;
-  std::vector<std::int32_t> opening_;  // begin token, then what stands before the first symbol
-  std::vector<std::int32_t> between_;  // what stands between two groups
+  std::size_t window_;
+  TextTokens text_;
   std::shared_ptr<const model::Readout> readout_;
 
   std::unique_ptr<model::KeyValueCache> cache_;

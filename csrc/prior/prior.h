@@ -30,9 +30,10 @@ class Prior {
   /// Tells the symbol of each running chunk. Fewer symbols than chunks: the last chunks have ended.
   virtual void update(std::span<const std::uint16_t> symbols) = 0;
 
-  /// Intervals of all `symbols` of one chunk: start(1), then a walk through the symbols, unless a
-  /// prior knows a faster way.
-  [[nodiscard]] virtual std::vector<Interval> intervals(std::span<const std::uint16_t> symbols);
+  /// Intervals of all `symbols` of consecutive chunks of `run`, the last of which may be shorter. A
+  /// walk through each, unless a prior knows a faster way. May forget everything.
+  [[nodiscard]] virtual std::vector<Interval> intervals(std::span<const std::uint16_t> symbols,
+                                                        std::size_t run);
 };
 
 }  // namespace lmgc::prior

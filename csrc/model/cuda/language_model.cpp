@@ -1,0 +1,198 @@
+#include "model/cuda/language_model.h"
+
+#include <ATen/ATen.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include <algorithm>
+#include <string>
+
+#include "model/cuda/pass.h"
+#include "model/kernels.h"
+#include "model/weights.h"
+
+namespace lmgc::model::cuda {
+namespace {
+
+/// Rows that go through the layers together, where there are as many: enough to fill the device.
+constexpr std::int64_t kPassRows = 32768;
+/// Contexts beyond which more make the device no faster.
+constexpr std::int64_t kMostLanes = 8192;
+
+/// Tensor [rows, columns], zeros past the given one.
+at::Tensor padded(const at::Tensor& tensor, std::int64_t rows, std::int64_t columns) {
+  return at::constant_pad_nd(tensor, {0, columns - tensor.size(1), 0, rows - tensor.size(0)});
+}
+
+/// Halves of `tensor`'s rows by turns.
+at::Tensor by_turns(const at::Tensor& tensor) {
+  return at::stack(tensor.chunk(2, 0), 1).flatten(0, 1);
+}
+
+/// Rows of the wanted steps, int32.
+at::Tensor chosen_rows(std::span<const std::uint8_t> wanted, std::int64_t lanes) {
+  std::vector<std::int32_t> rows;
+  std::int32_t row = 0;
+  for (std::int64_t lane = 0; lane < lanes; ++lane) {
+    for (const std::uint8_t is_wanted : wanted) {
+      if (is_wanted != 0) rows.push_back(row);
+      ++row;
+    }
+  }
+  return at::tensor(rows, at::kInt);
+}
+
+}  // namespace
+
+Right Matrix::right() const {
+  return {codes.const_data_ptr<std::int8_t>(), scales.const_data_ptr<float>(), columns,
+          codes.size(1)};
+}
+
+KeyValueCache::KeyValueCache(const Architecture& a, std::int64_t lanes, std::int64_t capacity,
+                             c10::Device device)
+    : lanes_(lanes), capacity_(capacity) {
+  const std::int64_t room = round_up(capacity, kDepthUnit);
+  const std::int64_t depth = round_up(a.head_width, kDepthUnit);
+  const auto codes = at::TensorOptions(device).dtype(at::kChar);
+  keys_ = at::empty({a.layers, lanes, a.kv_heads, room, depth}, codes);
+  values_ = at::empty_like(keys_);
+  key_scales_ = at::empty({a.layers, lanes, a.kv_heads, room}, codes.dtype(at::kFloat));
+  value_scales_ = at::empty_like(key_scales_);
+  if (depth != a.head_width) keys_.zero_();  // past head_width nobody writes
+}
+
+std::int64_t KeyValueCache::bytes(const Architecture& a, std::int64_t capacity) {
+  const std::int64_t codes = 2 * round_up(a.head_width, kDepthUnit);
+  return a.layers * a.kv_heads * round_up(capacity, kDepthUnit) *
+         (codes + 2 * static_cast<std::int64_t>(sizeof(float)));
+}
+
+Context KeyValueCache::context(std::int64_t layer, std::int64_t first) const {
+  const auto of = [&](const at::Tensor& tensor) {
+    return tensor.select(0, layer).select(0, first);
+  };
+  return {of(keys_).mutable_data_ptr<std::int8_t>(), of(values_).mutable_data_ptr<std::int8_t>(),
+          of(key_scales_).mutable_data_ptr<float>(), of(value_scales_).mutable_data_ptr<float>(),
+          keys_.size(3)};
+}
+
+LanguageModel::LanguageModel(const Architecture& a, const TensorMap& tensors,
+                             const Fingerprint& fingerprint, c10::Device device)
+    : a_(a), fingerprint_(fingerprint), device_(device) {
+  check(a);
+  TORCH_CHECK_VALUE(a.head_width <= kHeadLimit, "lmgc::model: head_width is ", a.head_width,
+                    ", CUDA kernels take at most ", kHeadLimit, "; use device='cpu'");
+  const TensorReader reader(tensors);
+  const auto here = [&](const std::string& name, at::ScalarType dtype, at::IntArrayRef shape) {
+    return reader.tensor(name, dtype, shape).to(device_);
+  };
+  const auto gain = [&](const std::string& name) {
+    return at::constant_pad_nd(here(name, at::kFloat, {a.width}),
+                               {0, round_up(a.width, 4) - a.width});
+  };
+  const auto read = [&](const std::string& name, std::int64_t columns, std::int64_t depth) {
+    return matrix(here(name + ".codes", at::kChar, {columns, depth}),
+                  here(name + ".scales", at::kFloat, {columns}));
+  };
+  embedding_codes_ = here("embedding.codes", at::kChar, {a.vocabulary, a.width});
+  embedding_scales_ = here("embedding.scales", at::kFloat, {a.vocabulary});
+  const bool tied = !reader.has("head.codes");
+  head_codes_ = tied ? embedding_codes_ : here("head.codes", at::kChar, {a.vocabulary, a.width});
+  head_scales_ = tied ? embedding_scales_ : here("head.scales", at::kFloat, {a.vocabulary});
+  norm_ = gain("norm");
+  cosines_ = here("rope.cosines", at::kFloat, {a.context, a.head_width / 2});
+  sines_ = here("rope.sines", at::kFloat, {a.context, a.head_width / 2});
+  begin_token_ = reader.tokens("begin_token", 1, a.vocabulary).front();
+  byte_tokens_ = reader.byte_tokens(a.vocabulary);
+  for (std::int64_t i = 0; i < a.layers; ++i) {
+    const std::string name = "layers." + std::to_string(i) + ".";
+    const std::int64_t heads = (a.heads + 2 * a.kv_heads) * a.head_width;
+    layers_.push_back(
+        {.attention_norm = gain(name + "attention_norm"),
+         .feed_forward_norm = gain(name + "feed_forward_norm"),
+         .query_key_value = read(name + "query_key_value", heads, a.width),
+         .output = read(name + "output", a.width, a.heads * a.head_width),
+         .gate_up = matrix(
+             by_turns(here(name + "gate_up.codes", at::kChar, {2 * a.feed_forward, a.width})),
+             by_turns(here(name + "gate_up.scales", at::kFloat, {2 * a.feed_forward}))),
+         .down = read(name + "down", a.width, a.feed_forward)});
+  }
+}
+
+Matrix LanguageModel::matrix(const at::Tensor& codes, const at::Tensor& scales) const {
+  const std::int64_t columns = codes.size(0), rows = round_up(columns, kColumnUnit);
+  return {padded(codes, rows, round_up(codes.size(1), kDepthUnit)),
+          at::constant_pad_nd(scales, {0, rows - columns}), columns};
+}
+
+Matrix LanguageModel::readout(std::span<const std::int32_t> tokens) const {
+  const at::Tensor rows =
+      at::tensor(at::ArrayRef<std::int32_t>(tokens.data(), tokens.size()), at::kInt).to(device_);
+  return matrix(head_codes_.index_select(0, rows), head_scales_.index_select(0, rows));
+}
+
+std::unique_ptr<KeyValueCache> LanguageModel::cache(std::int64_t lanes,
+                                                    std::int64_t capacity) const {
+  TORCH_CHECK_VALUE(capacity > 0 && capacity <= a_.context, "lmgc::model: a cache of ", capacity,
+                    " tokens; the model's context holds 1 to ", a_.context);
+  return std::make_unique<KeyValueCache>(a_, lanes, capacity, device_);
+}
+
+std::int64_t LanguageModel::lanes(std::int64_t capacity) const {
+  const c10::cuda::CUDAGuard guard(device_);
+  std::size_t free = 0, all = 0;
+  C10_CUDA_CHECK(cudaMemGetInfo(&free, &all));
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device_.index());
+  constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  const std::int64_t kept =
+      stats.reserved_bytes[kAll].current - stats.allocated_bytes[kAll].current;
+  const std::int64_t room = (static_cast<std::int64_t>(free) + kept) / 2;
+  return std::clamp(room / KeyValueCache::bytes(a_, capacity), std::int64_t{1}, kMostLanes);
+}
+
+at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
+                                 std::span<const std::uint8_t> wanted,
+                                 const Matrix& readout) const {
+  TORCH_CHECK_VALUE(tokens.dim() == 2 && tokens.scalar_type() == at::kInt &&
+                        tokens.device() == device_ && tokens.is_contiguous() &&
+                        tokens.size(1) == static_cast<std::int64_t>(wanted.size()),
+                    "lmgc::model: tokens are contiguous int32 [lanes, steps] on ", device_,
+                    ", got ", tokens.toString(), tokens.sizes(), " for ", wanted.size(), " steps");
+  const std::int64_t lanes = tokens.size(0), steps = tokens.size(1);
+  TORCH_CHECK_VALUE(lanes <= cache.lanes() && steps <= cache.capacity() - cache.length(),
+                    "lmgc::model: ", lanes, " lanes of ", steps, " tokens more; the cache has ",
+                    cache.lanes(), " of ", cache.length(), " with room for ", cache.capacity());
+  const c10::cuda::CUDAGuard guard(device_);
+  void* const stream = c10::cuda::getCurrentCUDAStream().stream();
+  const auto count =
+      static_cast<std::int64_t>(std::ranges::count_if(wanted, [](auto one) { return one != 0; }));
+  at::Tensor scores = at::empty({lanes, count, readout.columns}, tokens.options());
+  if (lanes == 0 || steps == 0) return scores;
+
+  const std::int64_t pass_lanes = std::clamp(kPassRows / steps, std::int64_t{1}, lanes);
+  const at::Tensor chosen =
+      count == steps ? at::Tensor() : chosen_rows(wanted, pass_lanes).to(device_);
+  for (std::int64_t lane = 0; lane < lanes; lane += pass_lanes) {
+    const std::int64_t lanes_now = std::min(pass_lanes, lanes - lane);
+    Pass pass(a_, device_, lanes_now, steps, stream);
+    pass.embed(tokens.const_data_ptr<std::int32_t>() + lane * steps, embedding_codes_,
+               embedding_scales_);
+    for (std::int64_t layer = 0; layer < a_.layers; ++layer) {
+      pass.run(layers_[static_cast<std::size_t>(layer)], cache.context(layer, lane), cache.length(),
+               cosines_.const_data_ptr<float>(), sines_.const_data_ptr<float>());
+    }
+    if (count > 0) {
+      pass.read(chosen, lanes_now * count, norm_, readout,
+                scores.mutable_data_ptr<std::int32_t>() + lane * count * readout.columns);
+    }
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+  }
+  cache.lanes_ = lanes;
+  cache.length_ += steps;
+  return scores;
+}
+
+}  // namespace lmgc::model::cuda

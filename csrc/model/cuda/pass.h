@@ -1,0 +1,40 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "model/cuda/language_model.h"
+
+namespace lmgc::model::cuda {
+
+/// Buffers of `lanes` x `steps` tokens that go through the layers together, and the steps of it. A
+/// row is a token of a lane.
+class Pass {
+ public:
+  Pass(const Architecture& architecture, c10::Device device, std::int64_t lanes, std::int64_t steps,
+       void* stream);
+
+  void embed(const std::int32_t* tokens, const at::Tensor& codes, const at::Tensor& scales);
+  /// Takes all rows through a layer; keys and values go to `context`, `position` tokens long.
+  void run(const Layer& layer, const Context& context, std::int64_t position, const float* cosines,
+           const float* sines);
+  /// Scores after the first `count` of the `chosen` rows, int32; of all, if undefined.
+  void read(const at::Tensor& chosen, std::int64_t count, const at::Tensor& norm,
+            const Matrix& readout, std::int32_t* scores);
+
+ private:
+  [[nodiscard]] Floats residual() const;
+  [[nodiscard]] CodeRows codes(std::int64_t width) const;
+  [[nodiscard]] Left left(std::int64_t rows) const;
+  void normalize(const at::Tensor& gain);
+
+  const Architecture& a_;
+  std::int64_t lanes_, steps_, rows_, head_depth_;
+  void* stream_;
+  at::Tensor residual_;     ///< [rows, width], strides rounded up to 4, as is the next
+  at::Tensor wide_;         ///< [rows, the widest of what lies between two products]
+  at::Tensor codes_;        ///< of a left side
+  at::Tensor code_scales_;  ///< [rows]
+  at::Tensor queries_, query_scales_;
+};
+
+}  // namespace lmgc::model::cuda

@@ -1,0 +1,114 @@
+"""The language model on a GPU gives the CPU's bits, and payloads cross."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lmgc_torch
+from lmgc_torch import _C
+from random_gguf import random_weights, write_gguf
+from random_model import ODD, random_tensors
+
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no GPU: the CUDA model is not run here"
+)
+
+#: Several row and column tiles, heads of two chunks, more than 8 queries a step.
+WIDE = ODD | {"width": 256, "feed_forward": 400, "heads": 24, "kv_heads": 2, "head_width": 100}
+#: As many models have it.
+PLAIN = ODD | {"width": 192, "feed_forward": 512, "heads": 3, "kv_heads": 1, "head_width": 64}
+
+
+def models(a: dict[str, Any], sharpness: float = 1.0) -> tuple[Any, Any]:
+    tensors = random_tensors(a, sharpness=sharpness)
+    return (
+        _C.LanguageModel(a, tensors, bytes(32)),
+        _C.CudaLanguageModel(a, tensors, bytes(32), torch.device("cuda", 0)),
+    )
+
+
+def scores(model: Any, tokens: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+    readout = model.readout(torch.arange(17, dtype=torch.int32))
+    cache = model.cache(tokens.shape[0], tokens.shape[1])
+    parts = [
+        model.extend(cache, part.contiguous(), readout).cpu() for part in tokens.split(sizes, dim=1)
+    ]
+    assert cache.length == tokens.shape[1]
+    return torch.cat(parts, dim=1)
+
+
+@pytest.mark.parametrize("architecture", [ODD, WIDE, PLAIN], ids=["odd", "wide", "plain"])
+@pytest.mark.parametrize("sharpness", [1.0, 30.0])
+def test_scores_are_the_same_bits(architecture: dict[str, Any], sharpness: float) -> None:
+    host, device = models(architecture, sharpness)
+    rng = np.random.default_rng(3)
+    for lanes, sizes in [
+        (5, [70]),
+        (5, [1] * 70),
+        (200, [1, 2, 3, 17]),
+        (2, [511, 2, 137]),
+        (90, [300]),
+    ]:
+        tokens = torch.from_numpy(
+            rng.integers(0, architecture["vocabulary"], (lanes, sum(sizes)), dtype=np.int32)
+        )
+        expected = scores(host, tokens, [sum(sizes)])
+        assert expected.unique().numel() > 1000
+        assert torch.equal(scores(device, tokens, sizes), expected), (lanes, sizes)
+
+
+def test_wanted_steps_alone_are_read() -> None:
+    host, device = models(PLAIN)
+    tokens = torch.arange(60, dtype=torch.int32).reshape(3, 20)
+    wanted = [step % 3 == 1 for step in range(20)]
+    results = []
+    for model in (host, device):
+        readout = model.readout(torch.arange(200, dtype=torch.int32))
+        results.append(model.extend(model.cache(3, 20), tokens, readout, wanted).cpu())
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("serialization", lmgc_torch.SERIALIZATIONS)
+def test_payloads_cross(
+    serialization: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LMGC_CACHE", str(tmp_path))
+    file = tmp_path / "model.gguf"
+    write_gguf(file, random_weights(5))
+    codecs = [
+        lmgc_torch.Codec(
+            "paper", model=str(file), device=device, serialization=serialization, window=130
+        )
+        for device in ("cpu", "cuda")
+    ]
+    gradient = torch.randn(1500, generator=torch.Generator().manual_seed(1)) * 1e-3
+    payloads = [codec.encode(gradient, raw_fallback=False) for codec in codecs]
+    assert torch.equal(*payloads)
+    for codec in codecs:
+        assert torch.equal(codec.decode(payloads[0]), gradient)
+
+
+def test_little_memory_means_smaller_batches(tmp_path: Path) -> None:
+    """What does not fit goes in parts, with the same bits."""
+    a = PLAIN | {"layers": 2, "context": 8192}
+    tensors = random_tensors(a)
+    tensors["byte_tokens"] = torch.arange(256, dtype=torch.int32)
+    model = _C.CudaLanguageModel(a, tensors, bytes(32), torch.device("cuda", 0))
+    gradient = torch.randn(4000, generator=torch.Generator().manual_seed(2))
+    codec = _C.Codec.paper(model, 0, 4, 0, 512)
+    expected = codec.encode(gradient)
+    torch.cuda.empty_cache()
+    free, everything = torch.cuda.mem_get_info()
+    hog_bytes = torch.cuda.memory_reserved() + (16 << 20)
+    torch.cuda.set_per_process_memory_fraction(hog_bytes / everything)
+    try:
+        assert torch.equal(codec.encode(gradient), expected)
+        assert torch.equal(codec.decode(expected), gradient)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert free > 0
