@@ -11,6 +11,7 @@ Implementations<Kernels>& implementations() {
   static Implementations<Kernels> all(
       {
 #ifdef LMGC_X86_64
+          &kAmxKernels,
           &kAvx512VnniKernels,
           &kAvx2Kernels,
 #endif

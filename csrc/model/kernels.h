@@ -88,6 +88,7 @@ extern const Kernels kScalarKernels;
 #ifdef LMGC_X86_64
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512VnniKernels;
+extern const Kernels kAmxKernels;
 #endif
 
 /// Those that this machine runs and that passed the self-test, fastest first; never empty.
