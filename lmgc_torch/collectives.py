@@ -196,7 +196,7 @@ def members_of(group: dist.ProcessGroup | None) -> _C.Collectives | None:
     if group not in _communicators:
         ranks = dist.get_process_group_ranks(group)
         hands = shake_hands(group, ranks, installation(), None, "lmgc_torch", SAME_INSTALLATION)
-        communicator = make_communicator(group, hands.token, [], None)
+        communicator = make_communicator(group, hands.token, [], None, None)
         weakref.finalize(group, communicator.close)
         _communicators[group] = communicator, _C.Collectives(communicator)
     return _communicators[group][1]

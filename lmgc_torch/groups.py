@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -54,21 +55,39 @@ def _two_levels(hosts: Hosts) -> Hosts:
     return hosts if len(hosts) > 1 and len(sizes) == 1 and sizes != {1} else []
 
 
+def payload_device(group: dist.ProcessGroup, device: torch.device) -> torch.device | None:
+    """The GPU by which payloads of a module on `device` travel over NCCL, as what `group` sends of
+    it does. None: they travel over gloo, as all that is not a payload.
+    """
+    if device.type != "cuda" or group.size() == 1:
+        return None
+    return device if group._get_backend(device).name() == "nccl" else None
+
+
 def make_communicator(
-    group: dist.ProcessGroup, token: str, hosts: Hosts, timeout: timedelta | None
+    group: dist.ProcessGroup,
+    token: str,
+    hosts: Hosts,
+    timeout: timedelta | None,
+    device: torch.device | None,
 ) -> _C.Communicator:
     """Over the ranks of `group`, which agree on `token`; a collective call.
 
-    `timeout`: of an exchange; None: that of `group`.
+    `timeout`: of an exchange; None: that of `group`. `device`: see payload_device.
     """
     ranks = dist.get_process_group_ranks(group)
     own = ranks[group.rank()]
     store = PrefixStore(f"lmgc_torch/{token}", group.get_group_store())
     exchanges = [
-        (make_group(group, PrefixStore(name, store), members.index(own), members, timeout), members)
+        (
+            make_group(
+                group, PrefixStore(name, store), members.index(own), members, timeout, device
+            ),
+            members,
+        )
         for name, members in _exchanges(ranks, own, hosts)
     ]
-    return _C.Communicator(group, ranks, store, exchanges or [(group, ranks)])
+    return _C.Communicator(group, ranks, store, exchanges or [(group, ranks)], device)
 
 
 def _exchanges(ranks: list[int], own: int, hosts: Hosts) -> list[tuple[str, list[int]]]:
@@ -87,12 +106,12 @@ def _exchanges(ranks: list[int], own: int, hosts: Hosts) -> list[tuple[str, list
 
 
 def make_planning_group(
-    group: dist.ProcessGroup, token: str, timeout: timedelta | None
+    group: dist.ProcessGroup, token: str, timeout: timedelta | None, device: torch.device | None
 ) -> dist.ProcessGroup:
     """For what ranks agree on beside the communicator's exchanges."""
     store = PrefixStore(f"lmgc_torch/{token}/planning", group.get_group_store())
     ranks = dist.get_process_group_ranks(group)
-    return make_group(group, store, group.rank(), ranks, timeout)
+    return make_group(group, store, group.rank(), ranks, timeout, device)
 
 
 def make_group(
@@ -101,8 +120,11 @@ def make_group(
     rank: int,
     members: Sequence[int],
     timeout: timedelta | None,
+    device: torch.device | None = None,
 ) -> dist.ProcessGroup:
-    """A gloo group: not dist.new_group, which names it by how many a rank has, which may differ."""
+    """Gloo for host tensors and, if there is a `device`, NCCL for its own. Not dist.new_group,
+    which names a group by how many a rank has, which may differ.
+    """
     if timeout is None:
         timeout = group._get_backend(group._device_types[0]).options._timeout
     own = dist.ProcessGroup(store, rank, len(members))
@@ -110,4 +132,38 @@ def make_group(
     backend = ProcessGroupGloo(store, rank, len(members), timeout)
     own._register_backend(torch.device("cpu"), kind, backend)
     own._set_default_backend(kind)
+    if device is not None:
+        _add_nccl(own, PrefixStore("nccl", store), timeout, device)
     return own
+
+
+def _add_nccl(
+    own: dist.ProcessGroup, store: PrefixStore, timeout: timedelta, device: torch.device
+) -> None:
+    """Connects all its ranks at once: no exchange waits for that, which knows no timeout."""
+    from torch._C._distributed_c10d import ProcessGroupNCCL  # not in a Torch without CUDA
+
+    options = ProcessGroupNCCL.Options()
+    options._timeout = timeout
+    with _watchdog_off():
+        backend = ProcessGroupNCCL(store, own.rank(), own.size(), options)
+    own._register_backend(torch.device(device.type), dist.ProcessGroup.BackendType.NCCL, backend)
+    byte_each = torch.zeros(own.size(), dtype=torch.uint8, device=device)
+    own.alltoall_base(torch.empty_like(byte_each), byte_each, [], []).wait()
+
+
+@contextmanager
+def _watchdog_off() -> Iterator[None]:
+    """NCCL groups made meanwhile leave errors and timeouts to who waits. Those with a watchdog end
+    the process, before it could tell why.
+    """
+    name = "TORCH_NCCL_BLOCKING_WAIT"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

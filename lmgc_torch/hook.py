@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from lmgc_torch.groups import (
     host_identity,
     make_communicator,
     make_planning_group,
+    payload_device,
 )
 from lmgc_torch.handshake import SAME_INSTALLATION, installation, shake_hands
 from lmgc_torch.history import make_histories
@@ -213,17 +215,19 @@ def make_hook(
             facts["hosts"] = repr(given_hosts(hosts, ranks))
     except Exception as error:
         problem = error
-    hands = shake_hands(
-        group, ranks, facts, problem, _CALLER, SAME_INSTALLATION, {"host": host_identity()}
-    )
+    told = {"host": host_identity()}
+    device = payload_device(group, ddp.device)
+    # NCCL, if it is `group`'s, takes the objects that shake_hands sends to the current GPU.
+    with nullcontext() if device is None else torch.cuda.device(device):
+        hands = shake_hands(group, ranks, facts, problem, _CALLER, SAME_INSTALLATION, told)
     if stages:
         two_levels = []
     elif hosts is None:
         two_levels = group_by_host(ranks, [one["host"] for one in hands.told])
     else:
         two_levels = given_hosts(hosts, ranks)
-    communicator = make_communicator(group, hands.token, two_levels, timeout)
-    planning = make_planning_group(group, hands.token, timeout) if preset == AUTO else None
+    communicator = make_communicator(group, hands.token, two_levels, timeout, device)
+    planning = make_planning_group(group, hands.token, timeout, device) if preset == AUTO else None
     parameters = _parameters(ddp)
     shapes = [parameter.shape for _, parameter in parameters]
     histories = {
@@ -307,6 +311,8 @@ def _facts(ddp: DistributedDataParallel, codec: Codec) -> dict[str, str]:
     facts = installation() | {"model fingerprint": codec.fingerprint or "none"}
     facts |= {name: repr(value) for name, value in asdict(codec.options).items()}
     facts["stages"] = repr(codec.options.stages)
+    device = payload_device(ddp.process_group, ddp.device)
+    facts["payloads over"] = "gloo" if device is None else "nccl"
     for name, parameter in _parameters(ddp):
         facts[f"parameter {name}"] = f"{parameter.dtype} {list(parameter.shape)}"
     return facts

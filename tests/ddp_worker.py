@@ -23,6 +23,14 @@ from ddp_faults import faults, killed, unfinished
 from ddp_gradients import gradients_after_failure
 from ddp_groups import leave
 from ddp_interrupts import interrupted
+from ddp_nccl import (
+    nccl_gone,
+    nccl_left,
+    nccl_ranks,
+    nccl_silent,
+    nccl_training,
+    share_a_gpu,
+)
 from ddp_planner import logged, planned
 from ddp_python_hook import python_hook
 from ddp_registration import language_model
@@ -67,6 +75,11 @@ SCENARIOS = {
         killed,
         language_model,
         logged,
+        nccl_gone,
+        nccl_left,
+        nccl_ranks,
+        nccl_silent,
+        nccl_training,
         on_gpu,
         planned,
         profiled,
@@ -84,7 +97,7 @@ SCENARIOS = {
 
 
 # Whose processes end as a user's do. Others end without ending the interpreter: see leave().
-ENDING = {"collective_gone", "interrupted", "killed", "training", "unfinished"}
+ENDING = {"collective_gone", "interrupted", "killed", "nccl_training", "training", "unfinished"}
 
 
 def main() -> None:
@@ -93,8 +106,11 @@ def main() -> None:
     # What a shell starts in the background ignores it, and so would this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
+    on_nccl = names.startswith("nccl_")
+    if on_nccl:
+        share_a_gpu(int(rank))
     dist.init_process_group(
-        "gloo",
+        "nccl" if on_nccl else "gloo",
         store=dist.FileStore(f"{folder}/store", int(world_size)),
         rank=int(rank),
         world_size=int(world_size),

@@ -116,23 +116,25 @@ void throw_differences(const Members& members, const Contribution& contribution,
 
 /// Memory for all that peers may send, taken before the announcement: a rank that has none can
 /// still tell it. Pages that they do not fill cost nothing.
-at::Tensor make_room(const Members& members, const Limit& limit) {
+Room make_room(const Members& members, const Payloads& payloads, const Limit& limit) {
   const auto own = static_cast<std::size_t>(members.rank());
-  std::int64_t most_bytes = 0;
-  for (std::size_t rank = 0; rank < static_cast<std::size_t>(members.world_size()); ++rank) {
-    if (rank != own) most_bytes += limit(rank, own);
+  std::int64_t outgoing_bytes = 0, most_bytes = 0;
+  for (std::size_t rank = 0; rank < payloads.size(); ++rank) {
+    if (rank == own) continue;
+    outgoing_bytes += payloads[rank].numel();
+    most_bytes += limit(rank, own);
   }
-  return at::empty({most_bytes}, at::kByte);
+  return make_room(members, outgoing_bytes, most_bytes);
 }
 
 }  // namespace
 
 Exchanged exchange(const Members& members, Contribution contribution, const Limit& limit,
                    const std::stop_token& stop) {
-  at::Tensor room;
-  if (std::holds_alternative<Payloads>(contribution.content)) {
+  Room room;
+  if (const auto* payloads = std::get_if<Payloads>(&contribution.content)) {
     try {
-      room = make_room(members, limit);
+      room = make_room(members, *payloads, limit);
     } catch (const std::exception&) {
       contribution.content = "not enough memory to exchange payloads";
     }

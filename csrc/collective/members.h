@@ -1,6 +1,9 @@
 #pragma once
 
+#include <c10/core/Stream.h>
+
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/Store.hpp>
@@ -18,6 +21,8 @@ namespace lmgc::collective {
 struct Members {
   c10::intrusive_ptr<c10d::ProcessGroup> group;
   std::vector<std::int64_t> global_ranks;  ///< one per rank of `group`
+  /// Of the device by whose backend payloads travel. None: they do by the host's, as all else does.
+  std::optional<c10::Stream> stream = std::nullopt;
 
   [[nodiscard]] int rank() const { return group->getRank(); }
   [[nodiscard]] int world_size() const { return group->getSize(); }

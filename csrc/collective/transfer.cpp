@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <torch/csrc/distributed/c10d/Work.hpp>
 
+#include "collective/device_transfer.h"
+
 namespace lmgc::collective {
 namespace {
 
@@ -28,12 +30,20 @@ void finish(const WorkPtr& work, const std::stop_token& stop) {
 
 }  // namespace
 
+Room make_room(const Members& members, std::int64_t outgoing_bytes, std::int64_t incoming_bytes) {
+  if (members.stream) return make_device_room(*members.stream, outgoing_bytes, incoming_bytes);
+  Room room;
+  room.incoming = at::empty({incoming_bytes}, at::kByte);
+  return room;
+}
+
 /// In turns of few peers to send to and to receive from: payloads that meet at a receiver hinder
 /// each other. A rank is ready to receive before it sends, or that notice would wait behind a
 /// payload and the two ways of a connection would not be used at a time.
 std::vector<at::Tensor> transfer(const Members& members, std::span<const at::Tensor> outgoing,
-                                 std::span<const std::int64_t> sizes, const at::Tensor& room,
+                                 std::span<const std::int64_t> sizes, const Room& room,
                                  const std::stop_token& stop) {
+  if (members.stream) return transfer_by_device(members, outgoing, sizes, room, stop);
   const int own = members.rank(), count = members.world_size();
   std::vector<at::Tensor> incoming(outgoing.size());
   std::int64_t start = 0;
@@ -43,7 +53,7 @@ std::vector<at::Tensor> transfer(const Members& members, std::span<const at::Ten
     std::vector<WorkPtr> works;
     for (int distance = first; distance < end; ++distance) {
       const auto from = static_cast<std::size_t>((own + count - distance) % count);
-      incoming[from] = room.narrow(0, start, sizes[from]);
+      incoming[from] = room.incoming.narrow(0, start, sizes[from]);
       start += sizes[from];
       std::vector<at::Tensor> in{incoming[from]};
       if (sizes[from] > 0) works.push_back(members.group->recv(in, static_cast<int>(from), kTag));

@@ -5,9 +5,11 @@
 #include <torch/csrc/jit/python/pybind_utils.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "collective/device_transfer.h"
 #include "communicator/collectives.h"
 #include "communicator/communicator.h"
 
@@ -19,9 +21,13 @@ using Exchanges = std::vector<std::pair<GroupPtr, std::vector<std::int64_t>>>;
 
 std::shared_ptr<Communicator> make(const GroupPtr& owner, std::vector<std::int64_t> global_ranks,
                                    const c10::intrusive_ptr<c10d::Store>& store,
-                                   const Exchanges& exchanges) {
+                                   const Exchanges& exchanges,
+                                   const std::optional<c10::Device>& payload_device) {
   std::vector<collective::Members> members;
-  for (const auto& [group, ranks] : exchanges) members.push_back({group, ranks});
+  for (const auto& [group, ranks] : exchanges) {
+    members.push_back({group, ranks});
+    if (payload_device) members.back().stream = collective::new_stream(*payload_device);
+  }
   const auto own = static_cast<std::size_t>(owner->getRank());
   // OpenMP counts for each thread: the communicator's do as the one that makes it.
   return std::make_shared<Communicator>(collective::Roster{std::move(global_ranks), own, store},
@@ -90,7 +96,7 @@ void bind(py::module_& module) {
       .def_readonly("observe_seconds", &Counters::observe_seconds);
   py::class_<Communicator, std::shared_ptr<Communicator>>(module, "Communicator")
       .def(py::init(&make), py::arg("owner"), py::arg("global_ranks"), py::arg("store"),
-           py::arg("exchanges"))
+           py::arg("exchanges"), py::arg("payload_device") = std::nullopt)
       .def("stats", [](Communicator& communicator) { return communicator.stats().snapshot(); })
       .def("close", &Communicator::close, py::call_guard<py::gil_scoped_release>());
   bind_collectives(module);

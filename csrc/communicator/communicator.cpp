@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "codec/observe.h"
+#include "collective/device_transfer.h"
 #include "collective/roll_call.h"
 #include "collective/wait.h"
 #include "communicator/reason.h"
@@ -61,6 +62,15 @@ Communicator::~Communicator() {
   for (Exchange& exchange : exchanges_) {
     if (!exchange.usable) static_cast<void>(exchange.members.group.release());
   }
+}
+
+void Communicator::close() {
+  std::call_once(closed_, [this] {
+    pipeline_.stop();
+    for (const Exchange& exchange : exchanges_) {
+      collective::end_device(exchange.members, !exchange.usable);
+    }
+  });
 }
 
 void Communicator::submit(const std::shared_ptr<Flight>& flight) {

@@ -40,7 +40,7 @@ class Communicator {
 
   /// Fails what is under way and joins the threads. Call it without the GIL: their tensors and
   /// callbacks may need it.
-  void close() { pipeline_.stop(); }
+  void close();
 
   /// Completes the flight's future at once; it and all later flights fail.
   void fail(Flight& flight, const std::string& reason);
@@ -65,7 +65,7 @@ class Communicator {
 
   struct Exchange {
     collective::Members members;
-    bool usable = true;  ///< known to its thread alone
+    bool usable = true;  ///< known to its thread alone, as long as there is one
   };
 
   [[nodiscard]] std::vector<Stage> stages();
@@ -86,6 +86,7 @@ class Communicator {
   c10::intrusive_ptr<c10d::ProcessGroup> owner_;
   std::int64_t flights_ = 0;
   Stats stats_;
+  std::once_flag closed_;
   std::mutex mutex_;
   std::optional<Failure> failure_;  // the earliest flight's
   Pipeline pipeline_;               // last: its stages use all of the above

@@ -71,7 +71,9 @@ std::shared_ptr<Hook> make(std::shared_ptr<communicator::Communicator> communica
     }
   }
   std::optional<collective::Members> members;
-  if (planning) members = {*planning, communicator->roster().global_ranks};
+  if (planning) {
+    members = {*planning, communicator->roster().global_ranks, communicator->members(0).stream};
+  }
   return std::make_shared<Hook>(std::move(communicator), std::move(hosts), std::move(made),
                                 std::move(members));
 }

@@ -2,6 +2,8 @@
 
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/Event.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +11,7 @@
 #include <utility>
 
 #include "collective/agreement.h"
+#include "collective/device_transfer.h"
 #include "communicator/reason.h"
 #include "hook/units.h"
 
@@ -37,6 +40,14 @@ std::vector<std::size_t> neighbours_of(std::size_t rank, const Hosts& hosts) {
     if (std::ranges::find(host, rank) != host.end()) return host;
   }
   return {};
+}
+
+/// This thread's, where the device has one.
+void wait_for_stream(c10::Device device) {
+  if (device.is_cpu()) return;
+  c10::Event event(device.type());
+  event.record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+  event.synchronize();
 }
 
 /// Of all futures. Throws the first error.
@@ -85,8 +96,9 @@ Hook::~Hook() {
 }
 
 void Hook::close() {
-  stop_.request_stop();
+  if (!stop_.request_stop()) return;  // it is closed
   communicator_->close();
+  if (planning_) collective::end_device(*planning_, planning_failed_);
 }
 
 std::shared_ptr<Flight> Hook::make_flight(const c10d::GradBucket& bucket, at::Tensor values) const {
@@ -143,6 +155,8 @@ Method Hook::method_of(Flight& flight) {
 
 void Hook::begin_step(Flight& flight) {
   try {
+    // What is measured are the device's steps, of which calls may be far ahead.
+    if (planner_->report().deciding) wait_for_stream(flight.values.device());
     planner_->begin_step();
   } catch (const std::exception& error) {
     planning_failed_ = true;

@@ -1,12 +1,14 @@
 #include "hook/link.h"
 
 #include <ATen/Functions.h>
+#include <c10/core/StreamGuard.h>
 
 #include <algorithm>
 #include <chrono>
 #include <limits>
 
 #include "collective/agreement.h"
+#include "collective/device_transfer.h"
 #include "collective/transfer.h"
 
 namespace lmgc::hook {
@@ -23,6 +25,17 @@ std::int64_t nanoseconds(const Work& work) {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
 }
 
+/// An allreduce as DDP's own: by the device, if payloads go by one.
+void reduce(const collective::Members& members, const std::stop_token& stop) {
+  if (!members.stream) {
+    static_cast<void>(collective::largest(members, {0}, stop));
+    return;
+  }
+  const c10::StreamGuard guard(*members.stream);
+  std::vector<at::Tensor> one{at::zeros({1}, members.stream->device())};
+  collective::finish_on_device(members, members.group->allreduce(one), stop);
+}
+
 }  // namespace
 
 Link measure_link(const collective::Members& members, const std::vector<std::size_t>& neighbours,
@@ -35,7 +48,8 @@ Link measure_link(const collective::Members& members, const std::vector<std::siz
   const auto exchange = [&](std::int64_t bytes_each) {
     std::vector<std::int64_t> sizes;
     for (const bool is_far : far) sizes.push_back(is_far ? bytes_each : 0);
-    const at::Tensor room = at::empty({peers * bytes_each}, at::kByte);
+    const collective::Room room =
+        collective::make_room(members, peers * bytes_each, peers * bytes_each);
     const at::Tensor some = at::zeros({bytes_each}, at::kByte), none = at::empty({0}, at::kByte);
     std::vector<at::Tensor> outgoing;
     for (const bool is_far : far) outgoing.push_back(is_far ? some : none);
@@ -46,9 +60,7 @@ Link measure_link(const collective::Members& members, const std::vector<std::siz
   std::int64_t exchange_ns = std::numeric_limits<std::int64_t>::max();
   std::int64_t reduction_ns = exchange_ns;
   for (int i = 0; i < kRepeats; ++i) {
-    reduction_ns =
-        std::min(reduction_ns,
-                 nanoseconds([&] { static_cast<void>(collective::largest(members, {0}, stop)); }));
+    reduction_ns = std::min(reduction_ns, nanoseconds([&] { reduce(members, stop); }));
     exchange_ns = std::min(exchange_ns, exchange(1));
   }
   std::int64_t bytes = kFirstBytes / 2, taken_ns = 0;
