@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
 from ddp_basics import Report, error_of, step, wrapped, write_report
@@ -38,6 +40,7 @@ def share_a_gpu(rank: int) -> None:
         "NCCL_IB_DISABLE": "1",
         "NCCL_P2P_DISABLE": "1",
         "NCCL_SHM_DISABLE": "1",
+        "NCCL_DEBUG": "WARN",
     }
     torch.cuda.set_device(GPU)
 
@@ -120,11 +123,25 @@ def nccl_silent(rank: int) -> Report:
 
 
 def without_payload(rank: int, around: type[AtPayload], timeout: timedelta | None) -> Report:
+    ddp, _ = registered(rank, around, timeout)
+    return survived(lambda: step(ddp, data(rank, 0).to(GPU), 0))
+
+
+def nccl_closed(rank: int) -> Report:
+    """Rank 0 closes its hook while it waits for the payload of rank 1."""
+    ddp, handle = registered(rank, SilentAtPayload, None)
+    if rank == 0:
+        threading.Timer(2, handle._hook.close).start()
+    return survived(lambda: step(ddp, data(rank, 0).to(GPU), 0))
+
+
+def registered(
+    rank: int, around: type[AtPayload], timeout: timedelta | None
+) -> tuple[DistributedDataParallel, lmgc_torch.Handle]:
     if rank == 1:
         put_around_groups(around)
     ddp = wrapped(Wide().to(GPU))
-    lmgc_torch.register(ddp, "fast", timeout=timeout)
-    return survived(lambda: step(ddp, data(rank, 0).to(GPU), 0))
+    return ddp, lmgc_torch.register(ddp, "fast", timeout=timeout)
 
 
 def survived(action: Any) -> Report:

@@ -24,6 +24,7 @@ from ddp_gradients import gradients_after_failure
 from ddp_groups import leave
 from ddp_interrupts import interrupted
 from ddp_nccl import (
+    nccl_closed,
     nccl_gone,
     nccl_left,
     nccl_ranks,
@@ -75,6 +76,7 @@ SCENARIOS = {
         killed,
         language_model,
         logged,
+        nccl_closed,
         nccl_gone,
         nccl_left,
         nccl_ranks,

@@ -50,7 +50,7 @@ def test_four_ranks_end_with_the_same_bits() -> None:
 @pytest.fixture(scope="module")
 def survivors() -> dict[str, dict[str, Any]]:
     """Of scenarios in which rank 1 does not go on."""
-    names = ["nccl_gone", "nccl_left", "nccl_silent"]
+    names = ["nccl_gone", "nccl_left", "nccl_silent", "nccl_closed"]
     with ThreadPoolExecutor() as pool:
         reports = pool.map(lambda name: launch(name, 2, LIMIT_SECONDS), names)
         return {name: report[0] for name, report in zip(names, reports, strict=True)}
@@ -71,3 +71,10 @@ def test_a_silent_rank_is_waited_for_no_longer_than_the_timeout(
     survivors: dict[str, dict[str, Any]],
 ) -> None:
     assert "Timed out waiting 3000ms" in survivors["nccl_silent"]["error"]
+
+
+def test_a_hook_that_is_closed_waits_for_nobody(survivors: dict[str, dict[str, Any]]) -> None:
+    survivor = survivors["nccl_closed"]
+    assert "closed while" in survivor["error"], survivor
+    assert survivor["seconds"] < 7
+    assert survivor["works"]
