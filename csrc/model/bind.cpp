@@ -20,6 +20,7 @@ namespace {
 
 Architecture architecture_of(const py::dict& d) {
   const auto integer = [&d](const char* name) { return d[name].cast<std::int64_t>(); };
+  const auto flag = [&d](const char* name) { return d.contains(name) && d[name].cast<bool>(); };
   return {.layers = integer("layers"),
           .width = integer("width"),
           .feed_forward = integer("feed_forward"),
@@ -28,7 +29,11 @@ Architecture architecture_of(const py::dict& d) {
           .head_width = integer("head_width"),
           .vocabulary = integer("vocabulary"),
           .context = integer("context"),
-          .norm_epsilon = d["norm_epsilon"].cast<double>()};
+          .norm_epsilon = d["norm_epsilon"].cast<double>(),
+          .layer_norm = flag("layer_norm"),
+          .gelu = flag("gelu"),
+          .learned_positions = flag("learned_positions"),
+          .query_key_norm = flag("query_key_norm")};
 }
 
 std::unique_ptr<LanguageModel> construct(const py::dict& architecture, const TensorMap& tensors,
@@ -55,6 +60,10 @@ py::dict architecture_dict(const LanguageModel& model) {
   d["vocabulary"] = a.vocabulary;
   d["context"] = a.context;
   d["norm_epsilon"] = a.norm_epsilon;
+  d["layer_norm"] = a.layer_norm;
+  d["gelu"] = a.gelu;
+  d["learned_positions"] = a.learned_positions;
+  d["query_key_norm"] = a.query_key_norm;
   return d;
 }
 

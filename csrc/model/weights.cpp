@@ -37,6 +37,11 @@ class Reader {
     return {t.const_data_ptr<float>(), t.const_data_ptr<float>() + t.numel()};
   }
 
+  [[nodiscard]] std::vector<float> floats_if(bool present, const std::string& name,
+                                             const Shape& shape) const {
+    return present ? floats(name, shape) : std::vector<float>();
+  }
+
   [[nodiscard]] std::vector<std::int32_t> tokens(const std::string& name, std::int64_t count,
                                                  std::int64_t vocabulary) const {
     const at::Tensor t = tensor(name, at::kInt, {count});
@@ -61,16 +66,40 @@ class Reader {
 
 Layer read_layer(const Reader& reader, const Architecture& a, const std::string& name) {
   const std::int64_t attention_width = a.heads * a.head_width;
-  return {.attention_norm = reader.floats(name + "attention_norm", {a.width}),
-          .feed_forward_norm = reader.floats(name + "feed_forward_norm", {a.width}),
-          .query_key_value = reader.matrix(name + "query_key_value",
-                                           (a.heads + 2 * a.kv_heads) * a.head_width, a.width),
+  const std::int64_t heads_width = (a.heads + 2 * a.kv_heads) * a.head_width;
+  const std::int64_t inner_width = inner_columns(a);
+  const auto norm = [&](const char* part) { return reader.floats(name + part, {a.width}); };
+  const auto norm_bias = [&](const char* part) {
+    return reader.floats_if(a.layer_norm, name + part + ".bias", {a.width});
+  };
+  const auto head_norm = [&](const char* part) {
+    return reader.floats_if(a.query_key_norm, name + part, {a.head_width});
+  };
+  const auto bias = [&](const char* part, std::int64_t columns) {
+    const std::string full = name + part + ".bias";
+    return reader.floats_if(reader.has(full), full, {columns});
+  };
+  return {.attention_norm = norm("attention_norm"),
+          .feed_forward_norm = norm("feed_forward_norm"),
+          .attention_norm_bias = norm_bias("attention_norm"),
+          .feed_forward_norm_bias = norm_bias("feed_forward_norm"),
+          .query_norm = head_norm("query_norm"),
+          .key_norm = head_norm("key_norm"),
+          .query_key_value = reader.matrix(name + "query_key_value", heads_width, a.width),
           .output = reader.matrix(name + "output", a.width, attention_width),
-          .gate_up = reader.matrix(name + "gate_up", 2 * a.feed_forward, a.width),
-          .down = reader.matrix(name + "down", a.width, a.feed_forward)};
+          .gate_up = reader.matrix(name + "gate_up", inner_width, a.width),
+          .down = reader.matrix(name + "down", a.width, a.feed_forward),
+          .query_key_value_bias = bias("query_key_value", heads_width),
+          .output_bias = bias("output", a.width),
+          .gate_up_bias = bias("gate_up", inner_width),
+          .down_bias = bias("down", a.width)};
 }
 
 }  // namespace
+
+std::int64_t inner_columns(const Architecture& a) {
+  return a.gelu ? a.feed_forward : 2 * a.feed_forward;
+}
 
 void check(const Architecture& a) {
   const auto within = [](const char* name, std::int64_t value, std::int64_t most) {
@@ -88,8 +117,8 @@ void check(const Architecture& a) {
   within("context", a.context, kContextLimit);
   TORCH_CHECK_VALUE(a.heads % a.kv_heads == 0, "lmgc::model: ", a.heads,
                     " heads do not divide among ", a.kv_heads, " kv_heads");
-  TORCH_CHECK_VALUE(a.head_width % 2 == 0, "lmgc::model: head_width is ", a.head_width,
-                    ", rotary embedding needs an even one");
+  TORCH_CHECK_VALUE(a.learned_positions || a.head_width % 2 == 0, "lmgc::model: head_width is ",
+                    a.head_width, ", rotary embedding needs an even one");
   TORCH_CHECK_VALUE(a.norm_epsilon > 0 && std::isfinite(a.norm_epsilon),
                     "lmgc::model: norm_epsilon is ", a.norm_epsilon,
                     ", expected a positive number");
@@ -105,8 +134,11 @@ Weights::Weights(const Architecture& a, const TensorMap& tensors) {
       tied ? embedding_codes : reader.tensor("head.codes", at::kChar, {a.vocabulary, a.width});
   head_scales = tied ? embedding_scales : reader.tensor("head.scales", at::kFloat, {a.vocabulary});
   norm = reader.floats("norm", {a.width});
-  cosines = reader.floats("rope.cosines", {a.context, a.head_width / 2});
-  sines = reader.floats("rope.sines", {a.context, a.head_width / 2});
+  norm_bias = reader.floats_if(a.layer_norm, "norm.bias", {a.width});
+  const bool learned = a.learned_positions;
+  positions = reader.floats_if(learned, "positions", {a.context, a.width});
+  cosines = reader.floats_if(!learned, "rope.cosines", {a.context, a.head_width / 2});
+  sines = reader.floats_if(!learned, "rope.sines", {a.context, a.head_width / 2});
   begin_token = reader.tokens("begin_token", 1, a.vocabulary).front();
   byte_tokens = reader.tokens("byte_tokens", 256, a.vocabulary);
   std::vector<std::int32_t> sorted = byte_tokens;
