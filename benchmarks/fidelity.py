@@ -1,6 +1,7 @@
 """Next-token cross-entropy and speed of our int8 engine against transformers in float32.
 
-Both read the same GGUF file. Needs transformers and accelerate (benchmarks/requirements.txt).
+Both read the same GGUF file or Hugging Face folder. Needs transformers and accelerate
+(benchmarks/requirements.txt).
 """
 
 from __future__ import annotations
@@ -63,24 +64,31 @@ def reference(model: torch.nn.Module) -> Scorer:
     return score
 
 
+def pretrained(model: Path) -> dict[str, str]:
+    """How transformers names a model."""
+    if model.is_dir():
+        return {"pretrained_model_name_or_path": str(model)}
+    return {"pretrained_model_name_or_path": str(model.parent), "gguf_file": model.name}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", help="as LMGC_MODEL; default: SmolLM2")
     parser.add_argument("--text", type=Path, default=HERE / "english.txt")
     parser.add_argument("--window", type=int, default=1024)
     parser.add_argument("--output", type=Path, default=HERE / "results" / "fidelity.json")
     options = parser.parse_args()
 
-    file = find_model()
+    file = find_model(options.model)
     model = load_language_model(file)
-    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    tokenizer = AutoTokenizer.from_pretrained(**pretrained(file))
     tokens = torch.tensor(tokenizer(options.text.read_text(), add_special_tokens=False).input_ids)
     cases = windows(tokens, model.begin_token, options.window)
     ours, our_speed = cross_entropy(engine(model), cases)
-    floats = AutoModelForCausalLM.from_pretrained(
-        file.parent, gguf_file=file.name, dtype=torch.float32
-    )
+    floats = AutoModelForCausalLM.from_pretrained(**pretrained(file), dtype=torch.float32)
     theirs, their_speed = cross_entropy(reference(floats), cases)
     result = {
+        "model": file.name,
         "text": options.text.name,
         "tokens": len(tokens),
         "window": options.window,

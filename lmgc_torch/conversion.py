@@ -1,16 +1,20 @@
-"""Converts a GGUF file to the int8 tensors that the engine runs.
+"""Converts a stored model to the int8 tensors that the engine runs.
 
 By name (L = `layers.<index>.`); a matrix `m` is two tensors, `m.codes` int8 and `m.scales` float32
 [rows], its values being code * scale of the row:
 
 | name | shape | dtype |
 |---|---|---|
-| `embedding`; `head` if the file has an output matrix | [vocabulary, width] | matrix |
+| `embedding`; `head` unless it is the embedding | [vocabulary, width] | matrix |
 | L`query_key_value`: heads, kv_heads, kv_heads, each of head_width | [sum, width] | matrix |
 | L`output` | [width, heads * head_width] | matrix |
-| L`gate_up`: gates, then ups | [2 * feed_forward, width] | matrix |
+| L`gate_up`: gates, then ups; of GELU, ups alone | [2 * feed_forward, width] | matrix |
 | L`down` | [width, feed_forward] | matrix |
+| `m.bias` of a layer's matrix `m`, if the model has one | [rows] | float32 |
 | L`attention_norm`, L`feed_forward_norm`, `norm` | [width] | float32 |
+| `n.bias` of each of these norms `n`, with `layer_norm` | [width] | float32 |
+| L`query_norm`, L`key_norm`, with `query_key_norm` | [head_width] | float32 |
+| `positions`, with `learned_positions`, else the next | [context, width] | float32 |
 | `rope.cosines`, `rope.sines`: of pairs (i, i + half) | [context, half] | float32 |
 | `begin_token`; `byte_tokens`, all different | [1]; [256] | int32 |
 """
@@ -20,41 +24,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import gguf
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from lmgc_torch.models.gguf_file import read_gguf
+from lmgc_torch.models.hf_folder import read_folder
+from lmgc_torch.models.stored_model import Architecture, StoredModel, Values
 from lmgc_torch.rotary import rotary_tables
 
-__all__ = ["ARITHMETIC_VERSION", "Architecture", "Converted", "byte_tokens", "convert", "feed"]
+__all__ = ["ARITHMETIC_VERSION", "Architecture", "Converted", "convert", "feed"]
 
 #: Enters fingerprints and cache names: raise it when conversion or the engine's arithmetic changes.
 ARITHMETIC_VERSION = 1
-#: Longest context the engine's sums are exact for.
-CONTEXT_LIMIT = 8192
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Shape of a Llama-family transformer."""
-
-    layers: int
-    width: int
-    feed_forward: int
-    heads: int
-    kv_heads: int
-    head_width: int
-    vocabulary: int
-    context: int
-    norm_epsilon: float
-
 
 Tensors = dict[str, torch.Tensor]
+Named = Iterator[tuple[str, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -66,137 +54,89 @@ class Converted:
     fingerprint: bytes
 
 
-def convert(file: Path) -> Converted:
-    """Reads a GGUF file and quantizes its matrices to int8, a scale per output."""
-    reader = gguf.GGUFReader(file)
-    fields = {name: field.contents() for name, field in reader.fields.items()}
-    architecture = _architecture(file, fields)
-    tensors = dict(_tensors(file, reader, architecture))
-    tensors["rope.cosines"], tensors["rope.sines"] = rotary_tables(
-        float(fields.get("llama.rope.freq_base", 10000.0)),
-        architecture.head_width,
-        architecture.context,
-    )
-    tensors["begin_token"] = torch.tensor(
-        [fields.get("tokenizer.ggml.bos_token_id", 0)], dtype=torch.int32
-    )
-    tensors["byte_tokens"] = byte_tokens(
-        fields["tokenizer.ggml.tokens"], fields["tokenizer.ggml.token_type"]
-    )
-    return Converted(architecture, tensors, _fingerprint(architecture, tensors))
+def convert(path: Path) -> Converted:
+    """Reads a GGUF file or a Hugging Face folder and quantizes its matrices to int8, a scale per
+    output.
 
-
-def byte_tokens(texts: list[str], types: list[int]) -> torch.Tensor:
-    """A token for each byte, all different.
-
-    Byte-level BPE writes each byte as one character; the byte's token is the one with that text. A
-    vocabulary may lack some: such a byte gets, if free, the token of its Latin-1 character (two
-    bytes in UTF-8), else the lowest free ordinary token. That it is fixed and unique is enough.
+    Raises:
+        FileNotFoundError, ValueError: as `read_gguf` and `read_folder` do; ValueError for tensors
+            that are missing, of another shape, not finite, or too many.
     """
-    ordinary = {
-        text: token
-        for token, (text, kind) in enumerate(zip(texts, types, strict=True))
-        if kind == gguf.TokenType.NORMAL
-    }
-    characters = _byte_characters()
-    found = {byte: ordinary.get(characters[byte]) for byte in range(256)}
-    taken = {token for token in found.values() if token is not None}
-    free = iter(sorted(set(ordinary.values())))
-    for byte, token in found.items():
-        if token is not None:
-            continue
-        latin1 = ordinary.get("".join(characters[b] for b in chr(byte).encode()))
-        if latin1 is None or latin1 in taken:
-            latin1 = next(candidate for candidate in free if candidate not in taken)
-        found[byte] = latin1
-        taken.add(latin1)
-    return torch.tensor([found[byte] for byte in range(256)], dtype=torch.int32)
+    model = read_folder(path) if path.is_dir() else read_gguf(path)
+    tensors = dict(_tensors(model))
+    tensors["begin_token"] = torch.tensor([model.begin_token], dtype=torch.int32)
+    tensors["byte_tokens"] = torch.tensor(model.byte_tokens, dtype=torch.int32)
+    if model.rotary is not None:
+        a = model.architecture
+        tensors["rope.cosines"], tensors["rope.sines"] = rotary_tables(
+            model.rotary.base, a.head_width, a.context, model.rotary.divisors
+        )
+    return Converted(model.architecture, tensors, _fingerprint(model.architecture, tensors))
 
 
-def _byte_characters() -> list[str]:
-    """GPT-2's printable character for each byte."""
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    spare = iter(range(256, 512))
-    return [chr(byte) if byte in printable else chr(next(spare)) for byte in range(256)]
+def _tensors(model: StoredModel) -> Named:
+    a, stored = model.architecture, model.tensors
+    kv_width = a.kv_heads * a.head_width
+    heads = {"query": a.heads * a.head_width, "key": kv_width, "value": kv_width}
+    if "layers.0.query_key_value.weight" in stored:
+        heads = {"query_key_value": sum(heads.values())}
+    inner = dict.fromkeys(("up",) if a.gelu else ("gate", "up"), a.feed_forward)
 
+    def whole(name: str) -> Named:
+        yield from _matrix(name, stored.read(f"{name}.weight", a.vocabulary, a.width))
 
-def _architecture(file: Path, fields: dict[str, Any]) -> Architecture:
-    for field, supported in {
-        "general.architecture": "llama",
-        "tokenizer.ggml.model": "gpt2",
-        "llama.rope.scaling.type": "none",
-    }.items():
-        value = fields.get(field, "none")
-        if value != supported:
-            raise ValueError(
-                f"{file}: {field} is {value!r}; supported: {supported!r} "
-                "(a Llama-family model with byte-level BPE); choose another model file"
-            )
-    heads = int(fields["llama.attention.head_count"])
-    width = int(fields["llama.embedding_length"])
-    head_width = int(fields.get("llama.attention.key_length", width // heads))
-    if int(fields.get("llama.rope.dimension_count", head_width)) != head_width:
-        raise ValueError(f"{file}: rotary embedding of a part of a head is not supported")
-    return Architecture(
-        layers=int(fields["llama.block_count"]),
-        width=width,
-        feed_forward=int(fields["llama.feed_forward_length"]),
-        heads=heads,
-        kv_heads=int(fields.get("llama.attention.head_count_kv", heads)),
-        head_width=head_width,
-        vocabulary=len(fields["tokenizer.ggml.tokens"]),
-        context=min(int(fields["llama.context_length"]), CONTEXT_LIMIT),
-        norm_epsilon=float(fields["llama.attention.layer_norm_rms_epsilon"]),
-    )
+    def vector(name: str, size: int) -> Named:
+        yield name, torch.from_numpy(stored.read(f"{name}.weight", size))
 
+    def norm(name: str) -> Named:
+        yield from vector(name, a.width)
+        if a.layer_norm:
+            yield f"{name}.bias", torch.from_numpy(stored.read(f"{name}.bias", a.width))
 
-def _tensors(
-    file: Path, reader: gguf.GGUFReader, a: Architecture
-) -> Iterator[tuple[str, torch.Tensor]]:
-    sources = {tensor.name: tensor for tensor in reader.tensors}
+    def joined(name: str, layer: str, parts: dict[str, int], depth: int) -> Named:
+        """Outputs of `parts`, one after the other; zeros for a bias that only others have."""
+        weights = [
+            stored.read(f"{layer}{part}.weight", rows, depth) for part, rows in parts.items()
+        ]
+        yield from _matrix(f"{layer}{name}", np.concatenate(weights))
+        biases = [
+            stored.read(f"{layer}{part}.bias", rows) if f"{layer}{part}.bias" in stored else None
+            for part, rows in parts.items()
+        ]
+        if any(bias is not None for bias in biases):
+            values = [
+                np.zeros(rows, np.float32) if bias is None else bias
+                for rows, bias in zip(parts.values(), biases, strict=True)
+            ]
+            yield f"{layer}{name}.bias", torch.from_numpy(np.concatenate(values))
 
-    def read(name: str) -> NDArray[np.float32]:
-        if name not in sources:
-            raise ValueError(f"{file}: tensor {name} is missing; choose another model file")
-        tensor = sources.pop(name)
-        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        return np.array(values, dtype=np.float32, order="C")  # owned: the file is only mapped
-
-    def half_split(matrix: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
-        """GGUF pairs neighbours (2i, 2i + 1) for the rotary embedding; the engine (i, i + half)."""
-        pairs = matrix.reshape(heads, a.head_width // 2, 2, -1)
-        return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(matrix.shape)
-
-    def matrix(name: str, *parts: NDArray[np.float32]) -> Iterator[tuple[str, torch.Tensor]]:
-        codes, scales = _quantize(np.concatenate(parts))
-        yield f"{name}.codes", codes
-        yield f"{name}.scales", scales
-
-    yield from matrix("embedding", read("token_embd.weight"))
-    if "output.weight" in sources:
-        yield from matrix("head", read("output.weight"))
-    yield "norm", torch.from_numpy(read("output_norm.weight"))
+    yield from whole("embedding")
+    if "head.weight" in stored:
+        yield from whole("head")
+    yield from norm("norm")
+    if a.learned_positions:
+        positions = stored.read("positions.weight", a.context, a.width)
+        yield "positions", torch.from_numpy(positions)
     for index in range(a.layers):
-        old, new = f"blk.{index}.", f"layers.{index}."
-        yield f"{new}attention_norm", torch.from_numpy(read(f"{old}attn_norm.weight"))
-        yield f"{new}feed_forward_norm", torch.from_numpy(read(f"{old}ffn_norm.weight"))
-        query = half_split(read(f"{old}attn_q.weight"), a.heads)
-        key = half_split(read(f"{old}attn_k.weight"), a.kv_heads)
-        yield from matrix(f"{new}query_key_value", query, key, read(f"{old}attn_v.weight"))
-        yield from matrix(f"{new}output", read(f"{old}attn_output.weight"))
-        gate, up = read(f"{old}ffn_gate.weight"), read(f"{old}ffn_up.weight")
-        yield from matrix(f"{new}gate_up", gate, up)
-        yield from matrix(f"{new}down", read(f"{old}ffn_down.weight"))
-    if sources:
-        raise ValueError(f"{file}: tensor {min(sources)} is not part of a plain Llama model")
+        layer = f"layers.{index}."
+        yield from norm(f"{layer}attention_norm")
+        yield from norm(f"{layer}feed_forward_norm")
+        if a.query_key_norm:
+            yield from vector(f"{layer}query_norm", a.head_width)
+            yield from vector(f"{layer}key_norm", a.head_width)
+        yield from joined("query_key_value", layer, heads, a.width)
+        yield from joined("output", layer, {"output": a.width}, a.heads * a.head_width)
+        yield from joined("gate_up", layer, inner, a.width)
+        yield from joined("down", layer, {"down": a.width}, a.feed_forward)
+    stored.refuse_rest()
 
 
-def _quantize(values: NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
+def _matrix(name: str, values: Values) -> Named:
     """Codes in [-127, 127] and a scale for each row."""
     scales = (np.abs(values).max(axis=1) / np.float32(127)).astype(np.float32)
     divisors = np.where(scales > 0, scales, np.float32(1))
-    codes = np.rint(values / divisors[:, None]).astype(np.int8)
-    return torch.from_numpy(codes), torch.from_numpy(scales)
+    yield f"{name}.codes", torch.from_numpy(np.rint(values / divisors[:, None]).astype(np.int8))
+    yield f"{name}.scales", torch.from_numpy(scales)
 
 
 def _fingerprint(architecture: Architecture, tensors: Tensors) -> bytes:
@@ -210,8 +150,11 @@ class Digest(Protocol):
 
 
 def feed(digest: Digest, architecture: Architecture, tensors: Tensors) -> None:
-    """All bits of a converted model, in one order."""
-    digest.update(json.dumps(asdict(architecture), sort_keys=True).encode())
+    """All bits of a converted model, in one order. Flags that are off are left out: a model keeps
+    its fingerprint when a family with a new one arrives."""
+    shape = {field.name: getattr(architecture, field.name) for field in fields(architecture)}
+    told = {name: value for name, value in shape.items() if value is not False}
+    digest.update(json.dumps(told, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())

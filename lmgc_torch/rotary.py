@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,17 +13,29 @@ import torch
 _BITS = 128
 
 
-def rotary_tables(base: float, head_width: int, context: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosines and sines of position * base^(-2i / head_width), float32 [context, head_width / 2].
+def rotary_tables(
+    base: float, head_width: int, context: int, divisors: Sequence[float] = ()
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines of position * base^(-2i / head_width) / divisors[i], float32 [context,
+    head_width / 2]; without `divisors` they are 1.
+
+    Raises:
+        ValueError: the base or a divisor is below 1.
 
     A fixed-point rotation by each frequency's angle, repeated: integers only, so that every machine
     builds the same model. 8,192 steps lose at most 14 of 128 bits.
     """
     half = head_width // 2
+    divisors = divisors or (1.0,) * half
+    if base < 1 or any(divisor < 1 for divisor in divisors):
+        raise ValueError(
+            f"rotary embedding of base {base}, its frequencies divided by {list(divisors)}; "
+            "supported: numbers of at least 1; choose another model"
+        )
     cosines = np.empty((context, half), np.float32)
     sines = np.empty((context, half), np.float32)
     for i in range(half):
-        step_cosine, step_sine = _cosine_and_sine(_angle(base, 2 * i, head_width))
+        step_cosine, step_sine = _cosine_and_sine(_angle(base, 2 * i, head_width, divisors[i]))
         cosine, sine = 1 << _BITS, 0
         for position in range(context):
             cosines[position, i] = math.ldexp(cosine >> (_BITS - 60), -60)
@@ -34,11 +47,14 @@ def rotary_tables(base: float, head_width: int, context: int) -> tuple[torch.Ten
     return torch.from_numpy(cosines), torch.from_numpy(sines)
 
 
-def _angle(base: float, numerator: int, denominator: int) -> int:
-    """base^(-numerator / denominator), fixed-point; decimal rounds its ln and exp correctly."""
+def _angle(base: float, numerator: int, denominator: int, divisor: float) -> int:
+    """base^(-numerator / denominator) / divisor, fixed-point; decimal rounds its ln and exp
+    correctly."""
     with decimal.localcontext(prec=60):
         exponent = decimal.Decimal(base).ln() * numerator / denominator
-        return int((-exponent).exp() * (1 << _BITS))
+        whole = int((-exponent).exp() * (1 << _BITS))
+    above, below = divisor.as_integer_ratio()
+    return whole * below // above
 
 
 def _cosine_and_sine(angle: int) -> tuple[int, int]:

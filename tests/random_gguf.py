@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lmgc_torch.conversion import _byte_characters
+from lmgc_torch.models.byte_tokens import byte_characters
 
-LAYERS, WIDTH, HEADS, KV_HEADS, FEED_FORWARD, CONTEXT = 2, 64, 4, 2, 96, 512
+LAYERS, WIDTH, HEADS, KV_HEADS, FEED_FORWARD, CONTEXT = 2, 64, 4, 2, 256, 512
 HEAD_WIDTH = WIDTH // HEADS
 ROPE_BASE, EPSILON = 10000.0, 1e-5
 SPECIAL = ["<begin>", "<end>"]
@@ -63,8 +63,11 @@ def write_gguf(
     weights: Weights,
     kind: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
     architecture: str = "llama",
+    fields: dict[str, str | int] | None = None,
+    blocks: dict[str, tuple[NDArray[np.uint8], gguf.GGMLQuantizationType]] | None = None,
 ) -> Path:
-    """Matrices as `kind`, vectors as float32; byte-level vocabulary."""
+    """Matrices as `kind`, vectors as float32; byte-level vocabulary. Further `fields`, and
+    tensors whose `blocks` are given, in their type."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
@@ -75,12 +78,17 @@ def write_gguf(
     writer.add_layer_norm_rms_eps(EPSILON)
     writer.add_rope_freq_base(ROPE_BASE)
     writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([*SPECIAL, *_byte_characters()])
+    writer.add_token_list([*SPECIAL, *byte_characters()])
     types = [gguf.TokenType.CONTROL] * len(SPECIAL) + [gguf.TokenType.NORMAL] * 256
     writer.add_token_types(types)
     writer.add_bos_token_id(0)
+    for key, value in (fields or {}).items():
+        (writer.add_string if isinstance(value, str) else writer.add_uint32)(key, value)
     for name, values in weights.items():
-        if values.ndim == 1:
+        if blocks and name in blocks:
+            data, own_kind = blocks[name]
+            writer.add_tensor(name, data, raw_dtype=own_kind)
+        elif values.ndim == 1:
             writer.add_tensor(name, values)
         else:
             writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)

@@ -7,33 +7,28 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from exactness import all_equal, restored, scores  # noqa: F401  restored: by itself
 from lmgc_torch import _C, conversion
 from lmgc_torch import model as cache
 from lmgc_torch.model import find_model, load_language_model
+from lmgc_torch.models.byte_tokens import byte_characters, byte_tokens
 from lmgc_torch.rotary import rotary_tables
-from random_model import ODD, random_tensors
+from random_model import LIKE_GPT2, LIKE_QWEN3, ODD, random_tensors
 
 GOLDEN = Path(__file__).parent / "golden" / "smollm2_scores.json"
+Shape = dict[str, int | float]
+GOLDEN_FAMILIES = GOLDEN.with_name("family_scores.json")
 
 
 @pytest.fixture(scope="module")
 def small() -> _C.LanguageModel:
     return _C.LanguageModel(ODD, random_tensors(ODD), bytes(range(32)))
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    threads, path = torch.get_num_threads(), _C.gemm_path()
-    yield
-    torch.set_num_threads(threads)
-    _C.set_gemm_path(path)
 
 
 def tokens_of(model: _C.LanguageModel, lanes: int, steps: int) -> torch.Tensor:
@@ -43,38 +38,27 @@ def tokens_of(model: _C.LanguageModel, lanes: int, steps: int) -> torch.Tensor:
     return tokens
 
 
-def scores(
-    model: _C.LanguageModel, tokens: torch.Tensor, readout: _C.Readout, sizes: list[int]
-) -> torch.Tensor:
-    """Scores after every token, the tokens given in parts of these sizes."""
-    cache = model.cache(tokens.shape[0], tokens.shape[1])
-    parts = [model.extend(cache, part.contiguous(), readout) for part in tokens.split(sizes, dim=1)]
-    assert cache.length == tokens.shape[1]
-    return torch.cat(parts, dim=1)
-
-
-def all_equal(
-    model: _C.LanguageModel, tokens: torch.Tensor, sizes: list[list[int]]
-) -> torch.Tensor:
-    """Checks every way of asking against one window at a time on one thread."""
-    readout = model.readout(torch.arange(17, dtype=torch.int32))
-    steps = tokens.shape[1]
-    torch.set_num_threads(1)
-    expected = torch.cat([scores(model, lane[None], readout, [steps]) for lane in tokens])
-    for path in _C.gemm_paths():
-        _C.set_gemm_path(path)
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            for split in sizes if threads < 3 else sizes[:1]:  # 3: an uneven share, once
-                actual = scores(model, tokens, readout, split)
-                assert torch.equal(actual, expected), (path, threads, split)
-    return expected
-
-
 def test_windows_steps_lanes_threads_and_kernels_agree(small: _C.LanguageModel) -> None:
     tokens = tokens_of(small, 5, 70)
     expected = all_equal(small, tokens, [[70], [1] * 70, [1, 2, 3, 17, 40, 7], [33, 1, 36]])
     assert expected.unique().numel() > 1000  # scores that hardly vary would prove nothing
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture"), [("like gpt2", LIKE_GPT2), ("like qwen3", LIKE_QWEN3)]
+)
+def test_other_families_agree_and_match_their_digests(name: str, architecture: Shape) -> None:
+    tensors = random_tensors(architecture, biases=True)
+    model = _C.LanguageModel(architecture, tensors, bytes(32))
+    expected = all_equal(model, tokens_of(model, 3, 40), [[40], [1] * 40, [7, 1, 30, 2]])
+    assert expected.unique().numel() > 1000
+    digest = hashlib.sha256()
+    conversion.feed(digest, conversion.Architecture(**architecture), tensors)
+    actual = {
+        "tensors_sha256": digest.hexdigest(),
+        "scores_sha256": hashlib.sha256(expected.numpy().astype("<i4").tobytes()).hexdigest(),
+    }
+    assert actual == json.loads(GOLDEN_FAMILIES.read_text())[name]
 
 
 def test_long_windows_agree(small: _C.LanguageModel) -> None:
@@ -144,10 +128,13 @@ def test_golden_scores() -> None:
 
 
 def test_byte_tokens_are_distinct_and_name_their_bytes() -> None:
-    texts = [*conversion._byte_characters()[:200], "\u00c3\u0142", "ab", "cd"]
-    tokens = conversion.byte_tokens(texts + [f"x{i}" for i in range(90)], [1] * 293)
-    assert len(set(tokens.tolist())) == 256
-    assert tokens[:200].tolist() == list(range(200))
+    texts = [*byte_characters()[:200], "\u00c3\u0142", "ab", "cd"]
+    ids = {text: id for id, text in enumerate(texts + [f"x{i}" for i in range(90)])}
+    tokens = byte_tokens(Path("file"), byte_level=True, tokens=ids)
+    assert len(set(tokens)) == 256
+    assert tokens[:200] == list(range(200))
+    with pytest.raises(ValueError, match="file: the vocabulary has 203 ordinary tokens"):
+        byte_tokens(Path("file"), byte_level=True, tokens=dict(list(ids.items())[:203]))
 
 
 def test_rotary_tables_match_the_cosine() -> None:
@@ -163,6 +150,7 @@ def test_rotary_tables_match_the_cosine() -> None:
         ({"norm": None}, "'norm' is missing"),
         ({"layers.1.down.codes": torch.zeros(3, 4)}, "layers.1.down.codes"),
         ({"norm": torch.full((38,), torch.nan)}, "'norm' holds NaN"),
+        ({"layers.1.down.bias": torch.zeros(3)}, "layers.1.down.bias"),
         ({"byte_tokens": torch.full((256,), 300, dtype=torch.int32)}, "vocabulary has 300"),
         ({"byte_tokens": torch.zeros(256, dtype=torch.int32)}, "two bytes the same token"),
     ],

@@ -18,6 +18,7 @@ namespace py = pybind11;
 namespace lmgc::model {
 Architecture architecture_of(const py::dict& d) {
   const auto integer = [&d](const char* name) { return d[name].cast<std::int64_t>(); };
+  const auto flag = [&d](const char* name) { return d.contains(name) && d[name].cast<bool>(); };
   return {.layers = integer("layers"),
           .width = integer("width"),
           .feed_forward = integer("feed_forward"),
@@ -26,7 +27,11 @@ Architecture architecture_of(const py::dict& d) {
           .head_width = integer("head_width"),
           .vocabulary = integer("vocabulary"),
           .context = integer("context"),
-          .norm_epsilon = d["norm_epsilon"].cast<double>()};
+          .norm_epsilon = d["norm_epsilon"].cast<double>(),
+          .layer_norm = flag("layer_norm"),
+          .gelu = flag("gelu"),
+          .learned_positions = flag("learned_positions"),
+          .query_key_norm = flag("query_key_norm")};
 }
 
 Fingerprint fingerprint_of(const py::bytes& bytes) {
@@ -71,6 +76,10 @@ py::dict architecture_dict(const LanguageModel& model) {
   d["vocabulary"] = a.vocabulary;
   d["context"] = a.context;
   d["norm_epsilon"] = a.norm_epsilon;
+  d["layer_norm"] = a.layer_norm;
+  d["gelu"] = a.gelu;
+  d["learned_positions"] = a.learned_positions;
+  d["query_key_norm"] = a.query_key_norm;
   return d;
 }
 

@@ -32,6 +32,8 @@ static_assert((kContextLimit << kDenominatorBits) <= UINT32_MAX);
 /// Largest inner dimension of a matrix product: unsigned codes (0..255) x int8 fit an int32.
 inline constexpr std::int64_t kDepthLimit = 65536;
 static_assert(kDepthLimit * 255 * 128 <= INT32_MAX);
+/// LayerNorm's count * (sum of squared codes of up to kWeightLimit) fits an int64.
+static_assert(kDepthLimit * kDepthLimit <= INT64_MAX / (kWeightLimit * kWeightLimit));
 /// Rows whose largest magnitude is below this count as zero: keeps denormals out of every code.
 inline constexpr float kSmallest = 0x1p-100F;
 
@@ -97,11 +99,20 @@ struct Quantizer {
   return float_of(bits_of(power) + static_cast<std::int32_t>(whole));
 }
 
-/// x / (1 + e^-x).
-[[nodiscard]] static inline LMGC_HOST_DEVICE float silu(float x) {
+/// 1 / (1 + e^-x).
+[[nodiscard]] static inline LMGC_HOST_DEVICE float logistic(float x) {
   const float e = exp_of_negative(float_of(bits_of(x) | INT32_MIN));
   const float numerator = x < 0.0F ? e : 1.0F;
-  return x * (numerator / (1.0F + e));
+  return numerator / (1.0F + e);
+}
+
+[[nodiscard]] static inline LMGC_HOST_DEVICE float silu(float x) { return x * logistic(x); }
+
+/// GELU by tanh: x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+[[nodiscard]] static inline LMGC_HOST_DEVICE float gelu(float x) {
+  constexpr float kLinear = 0x1.988454p0F;  // sqrt(8 / pi)
+  constexpr float kCubic = 0x1.2444f2p-4F;  // 0.044715 of it
+  return x * logistic(x * (kLinear + kCubic * (x * x)));
 }
 
 /// Value of a sum of products of codes, whose scales belong to its column and row.

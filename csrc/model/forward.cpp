@@ -68,7 +68,7 @@ Forward::Forward(const Architecture& architecture, const Weights& weights, KeyVa
       rows_(lanes * steps),
       group_(a_.heads / a_.kv_heads),
       head_depth_(round_up(a_.head_width, kPanelDepth)),
-      widest_(round_up(std::max({a_.width, 2 * a_.feed_forward, a_.heads * a_.head_width,
+      widest_(round_up(std::max({a_.width, inner_columns(a_), a_.heads * a_.head_width,
                                  (a_.heads + 2 * a_.kv_heads) * a_.head_width}),
                        kPanelColumns)),
       residual_(buffer<float>(rows_ * a_.width)),
@@ -102,6 +102,9 @@ void Forward::embed(Block block, const std::int32_t* tokens, std::int64_t token_
     for (std::int64_t i = 0; i < a_.width; ++i) {
       x[i] = static_cast<float>(codes[token * a_.width + i]) * scales[token];
     }
+    if (a_.learned_positions) {
+      kernels_.add(weights_.positions.data() + (position_ + row % steps_) * a_.width, a_.width, x);
+    }
   }
 }
 
@@ -116,9 +119,24 @@ void Forward::put_left(Block block, const Matrix& matrix, std::int64_t row, RowS
 }
 
 void Forward::put_normalized(Block block, const Matrix& matrix, std::int64_t row, const float* x,
-                             const std::vector<float>& gain, RowScratch& scratch) {
+                             const std::vector<float>& gain, const std::vector<float>& bias,
+                             RowScratch& scratch) {
+  float* floats = scratch.floats.get();
   put_left(block, matrix, row, scratch, [&](Codes out) {
-    kernels_.normalize(x, gain.data(), a_.width, a_.norm_epsilon, scratch.floats.get(), out);
+    if (a_.layer_norm) {
+      kernels_.layer_norm(x, gain.data(), bias.data(), a_.width, a_.norm_epsilon, floats, out);
+    } else {
+      kernels_.normalize(x, gain.data(), a_.width, a_.norm_epsilon, floats, out);
+    }
+  });
+}
+
+void Forward::add_product(Block block, const Matrix& matrix, const std::vector<float>& bias) {
+  multiply(block, matrix);
+  for_rows(block, [&](std::int64_t row, RowScratch&) {
+    float* x = residual_.get() + row * a_.width;
+    kernels_.accumulate(sums_of(block, matrix, row), a_.width, x);
+    if (!bias.empty()) kernels_.add(bias.data(), a_.width, x);
   });
 }
 
@@ -142,30 +160,42 @@ void Forward::project_heads(Block block, std::int64_t layer) {
   const Matrix& heads = weights.query_key_value;
   for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
     const float* x = residual_.get() + row * a_.width;
-    put_normalized(block, heads, row, x, weights.attention_norm, scratch);
+    put_normalized(block, heads, row, x, weights.attention_norm, weights.attention_norm_bias,
+                   scratch);
   });
   multiply(block, heads);
-  for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
-    split_heads(block, layer, heads, row, scratch);
-  });
+  for_rows(block,
+           [&](std::int64_t row, RowScratch& scratch) { split_heads(block, layer, row, scratch); });
 }
 
-void Forward::split_heads(Block block, std::int64_t layer, const Matrix& matrix, std::int64_t row,
-                          RowScratch& scratch) {
-  const std::int64_t position = position_ + row % steps_;
+void Forward::place_head(float* head, const std::vector<float>& gain, std::int64_t position) const {
   const std::int64_t half = a_.head_width / 2;
-  const float* cosines = weights_.cosines.data() + position * half;
-  const float* sines = weights_.sines.data() + position * half;
+  if (a_.query_key_norm) {
+    kernels_.normalize_head(head, gain.data(), a_.head_width, a_.norm_epsilon);
+  }
+  if (!a_.learned_positions) {
+    kernels_.rotate(head, weights_.cosines.data() + position * half,
+                    weights_.sines.data() + position * half, half);
+  }
+}
+
+void Forward::split_heads(Block block, std::int64_t layer, std::int64_t row, RowScratch& scratch) {
+  const Layer& weights = weights_.layers[static_cast<std::size_t>(layer)];
+  const Matrix& matrix = weights.query_key_value;
+  const std::int64_t position = position_ + row % steps_;
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(a_.head_width)));
   float* values = scratch.floats.get();
   std::int8_t* codes = scratch.codes.get();
   std::fill_n(codes, head_depth_, std::int8_t{0});
   kernels_.dequantize(sums_of(block, matrix, row), matrix.columns(), values);
+  if (const auto& bias = weights.query_key_value_bias; !bias.empty()) {
+    kernels_.add(bias.data(), matrix.columns(), values);
+  }
 
   for (std::int64_t head = 0; head < a_.heads; ++head, values += a_.head_width) {
     const std::int64_t index = query_index(row, head / group_) + head % group_;
     float* query_scale = query_scales_.get() + index;
-    kernels_.rotate(values, cosines, sines, half);
+    place_head(values, weights.query_norm, position);
     kernels_.quantize(values, a_.head_width, {codes, query_scale});
     *query_scale *= scale;
     kernels_.prepare(codes, head_depth_,
@@ -175,7 +205,7 @@ void Forward::split_heads(Block block, std::int64_t layer, const Matrix& matrix,
     const bool is_key = head < a_.kv_heads;
     const auto to = cache_.head(layer, first_lane_ + row / steps_, head % a_.kv_heads);
     float code_scale = 0;
-    if (is_key) kernels_.rotate(values, cosines, sines, half);
+    if (is_key) place_head(values, weights.key_norm, position);
     kernels_.quantize(values, a_.head_width, {codes, &code_scale});
     if (is_key) {
       cache_.put_key(to, position, codes, code_scale);
@@ -204,36 +234,36 @@ void Forward::attend(Block block, std::int64_t layer) {
     }
   });
 
-  const Matrix& output = weights_.layers[static_cast<std::size_t>(layer)].output;
+  const Layer& weights = weights_.layers[static_cast<std::size_t>(layer)];
   const std::int64_t width = a_.heads * a_.head_width;
   for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
-    put_left(block, output, row, scratch,
+    put_left(block, weights.output, row, scratch,
              [&](Codes out) { kernels_.quantize(mixed_.get() + row * width, width, out); });
   });
-  multiply(block, output);
-  for_rows(block, [&](std::int64_t row, RowScratch&) {
-    kernels_.accumulate(sums_of(block, output, row), a_.width, residual_.get() + row * a_.width);
-  });
+  add_product(block, weights.output, weights.output_bias);
 }
 
 void Forward::feed_forward(Block block, const Layer& weights) {
   for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
     const float* x = residual_.get() + row * a_.width;
-    put_normalized(block, weights.gate_up, row, x, weights.feed_forward_norm, scratch);
+    put_normalized(block, weights.gate_up, row, x, weights.feed_forward_norm,
+                   weights.feed_forward_norm_bias, scratch);
   });
   multiply(block, weights.gate_up);
   for_rows(block, [&](std::int64_t row, RowScratch& scratch) {
-    float* gates = scratch.floats.get();
-    kernels_.dequantize(sums_of(block, weights.gate_up, row), 2 * a_.feed_forward, gates);
-    kernels_.gate(gates, gates + a_.feed_forward, a_.feed_forward);
+    float* inner = scratch.floats.get();
+    const std::int64_t columns = weights.gate_up.columns();
+    kernels_.dequantize(sums_of(block, weights.gate_up, row), columns, inner);
+    if (!weights.gate_up_bias.empty()) kernels_.add(weights.gate_up_bias.data(), columns, inner);
+    if (a_.gelu) {
+      kernels_.gelu(inner, a_.feed_forward);
+    } else {
+      kernels_.gate(inner, inner + a_.feed_forward, a_.feed_forward);
+    }
     put_left(block, weights.down, row, scratch,
-             [&](Codes out) { kernels_.quantize(gates, a_.feed_forward, out); });
+             [&](Codes out) { kernels_.quantize(inner, a_.feed_forward, out); });
   });
-  multiply(block, weights.down);
-  for_rows(block, [&](std::int64_t row, RowScratch&) {
-    kernels_.accumulate(sums_of(block, weights.down, row), a_.width,
-                        residual_.get() + row * a_.width);
-  });
+  add_product(block, weights.down, weights.down_bias);
 }
 
 void Forward::read(std::span<const Wanted> wanted, const Readout& readout) {
@@ -243,7 +273,7 @@ void Forward::read(std::span<const Wanted> wanted, const Readout& readout) {
   for_rows(all, [&](std::int64_t i, RowScratch& scratch) {
     const Wanted& w = wanted[static_cast<std::size_t>(i)];
     put_normalized(all, matrix, i, residual_.get() + (w.lane * steps_ + w.step) * a_.width,
-                   weights_.norm, scratch);
+                   weights_.norm, weights_.norm_bias, scratch);
   });
   const auto sums = buffer<std::int32_t>(rows * matrix.padded_columns());
   matrix.multiply(kernels_, left_.get(), rows, sums.get());

@@ -53,8 +53,9 @@ class Forward {
   void embed(Block block, const std::int32_t* tokens, std::int64_t token_stride);
   /// Queries, and keys and values, which go to the cache.
   void project_heads(Block block, std::int64_t layer);
-  void split_heads(Block block, std::int64_t layer, const Matrix& matrix, std::int64_t row,
-                   RowScratch& scratch);
+  void split_heads(Block block, std::int64_t layer, std::int64_t row, RowScratch& scratch);
+  /// Makes a query or key of its projection: norm, if any, and position, if heads carry it.
+  void place_head(float* head, const std::vector<float>& gain, std::int64_t position) const;
   void attend(Block block, std::int64_t layer);
   void feed_forward(Block block, const Layer& weights);
   /// Attention of the queries of `steps` steps from `row` on, of one lane, that share a key-value
@@ -66,7 +67,10 @@ class Forward {
   void put_left(Block block, const Matrix& matrix, std::int64_t row, RowScratch& scratch,
                 const Write& write);
   void put_normalized(Block block, const Matrix& matrix, std::int64_t row, const float* x,
-                      const std::vector<float>& gain, RowScratch& scratch);
+                      const std::vector<float>& gain, const std::vector<float>& bias,
+                      RowScratch& scratch);
+  /// Adds the left side times `matrix`, and `bias`, to the residual stream.
+  void add_product(Block block, const Matrix& matrix, const std::vector<float>& bias);
   void multiply(Block block, const Matrix& matrix);
   [[nodiscard]] Sums sums_of(Block block, const Matrix& matrix, std::int64_t row) const;
   /// Of the first of the heads that share `kv_head`.

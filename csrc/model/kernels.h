@@ -66,15 +66,24 @@ struct Kernels {
   /// RMS norm of `x` times `gain`, as codes. `scratch` [count].
   void (*normalize)(const float* x, const float* gain, std::int64_t count, double epsilon,
                     float* scratch, Codes out);
+  /// LayerNorm of `x` with `gain` and `bias`, as codes. `scratch` [count].
+  void (*layer_norm)(const float* x, const float* gain, const float* bias, std::int64_t count,
+                     double epsilon, float* scratch, Codes out);
+  /// RMS norm of a head times `gain`, in place.
+  void (*normalize_head)(float* head, const float* gain, std::int64_t count, double epsilon);
   void (*quantize)(const float* x, std::int64_t count, Codes out);
   /// values = the values of `sums`.
   void (*dequantize)(Sums sums, std::int64_t count, float* values);
   /// values += the values of `sums`.
   void (*accumulate)(Sums sums, std::int64_t count, float* values);
+  /// values += x.
+  void (*add)(const float* x, std::int64_t count, float* values);
   /// Rotates a head in place: pairs (i, i + half).
   void (*rotate)(float* head, const float* cosines, const float* sines, std::int64_t half);
   /// out = silu(gate) * up, in place of `gate`.
   void (*gate)(float* gate, const float* up, std::int64_t count);
+  /// In place.
+  void (*gelu)(float* values, std::int64_t count);
   /// Attention weights of one query from its dot products with `count` keys, times the values'
   /// scales. `weights` gets integers relative to the largest; returns the factor that makes a sum
   /// of weight * value code the attention's output. `scratch` [count].

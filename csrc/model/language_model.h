@@ -13,10 +13,14 @@
 
 namespace lmgc::model {
 
-/// Shape of a Llama-family transformer.
+/// Shape of a transformer. The flags, all off in Llama, tell other families from it.
 struct Architecture {
   std::int64_t layers, width, feed_forward, heads, kv_heads, head_width, vocabulary, context;
   double norm_epsilon;
+  bool layer_norm = false;         ///< LayerNorm with gain and bias, instead of RMS norm
+  bool gelu = false;               ///< of one projection, instead of SiLU of a gate times another
+  bool learned_positions = false;  ///< added to the embedding, instead of rotating heads
+  bool query_key_norm = false;     ///< RMS norm of queries and keys before they are rotated
 };
 
 /// SHA-256 of the converted weights and the architecture.

@@ -25,8 +25,9 @@ static inline void quantize_row(const float* x, std::int64_t count, Codes out) {
   *out.scale = q.scale;
 }
 
-static inline void normalize_row(const float* x, const float* gain, std::int64_t count,
-                                 double epsilon, float* scratch, Codes out) {
+/// RMS norm of `x` times `gain`; `out` may be `x`.
+static inline void normalize_values(const float* x, const float* gain, std::int64_t count,
+                                    double epsilon, float* out) {
   const Quantizer q = quantizer(largest_magnitude_bits(x, count), kWeightLimit);
   std::int64_t squares = 0;
   for (std::int64_t i = 0; i < count; ++i) {
@@ -34,7 +35,36 @@ static inline void normalize_row(const float* x, const float* gain, std::int64_t
     squares += code * code;
   }
   const float factor = norm_factor(squares, count, q.scale, epsilon);
-  for (std::int64_t i = 0; i < count; ++i) scratch[i] = x[i] * factor * gain[i];
+  for (std::int64_t i = 0; i < count; ++i) out[i] = x[i] * factor * gain[i];
+}
+
+static inline void normalize_row(const float* x, const float* gain, std::int64_t count,
+                                 double epsilon, float* scratch, Codes out) {
+  normalize_values(x, gain, count, epsilon, scratch);
+  quantize_row(scratch, count, out);
+}
+
+static inline void normalize_head_row(float* head, const float* gain, std::int64_t count,
+                                      double epsilon) {
+  normalize_values(head, gain, count, epsilon, head);
+}
+
+static inline void layer_norm_row(const float* x, const float* gain, const float* bias,
+                                  std::int64_t count, double epsilon, float* scratch, Codes out) {
+  const Quantizer q = quantizer(largest_magnitude_bits(x, count), kWeightLimit);
+  std::int64_t sum = 0;
+  std::int64_t squares = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int32_t code = round_to_int(x[i] * q.inverse);
+    sum += code;
+    squares += code * code;
+  }
+  const double unit = static_cast<double>(q.scale);
+  const double size = static_cast<double>(count);
+  const float mean = static_cast<float>(static_cast<double>(sum) / size * unit);
+  const double spread = static_cast<double>(count * squares - sum * sum) / (size * size);
+  const float factor = static_cast<float>(1.0 / std::sqrt(spread * unit * unit + epsilon));
+  for (std::int64_t i = 0; i < count; ++i) scratch[i] = (x[i] - mean) * factor * gain[i] + bias[i];
   quantize_row(scratch, count, out);
 }
 
@@ -50,6 +80,11 @@ static inline void accumulate_row(Sums sums, std::int64_t count, float* values) 
   }
 }
 
+static inline void add_row(const float* __restrict x, std::int64_t count,
+                           float* __restrict values) {
+  for (std::int64_t i = 0; i < count; ++i) values[i] += x[i];
+}
+
 static inline void rotate_row(float* head, const float* cosines, const float* sines,
                               std::int64_t half) {
   for (std::int64_t i = 0; i < half; ++i) {
@@ -63,6 +98,10 @@ static inline void rotate_row(float* head, const float* cosines, const float* si
 static inline void gate_row(float* __restrict gate, const float* __restrict up,
                             std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) gate[i] = silu(gate[i]) * up[i];
+}
+
+static inline void gelu_row(float* values, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) values[i] = gelu(values[i]);
 }
 
 static inline double attend_row(Sums dots, const float* __restrict value_scales, std::int64_t count,

@@ -83,7 +83,7 @@ std::vector<std::byte> row_results(const Kernels& k, std::size_t count) {
   Noise noise;
   std::vector<float> x(count), y(count), positive(count), scratch(count);
   std::vector<std::int32_t> sums(count), scores(count);
-  std::vector<std::int8_t> codes(2 * count);
+  std::vector<std::int8_t> codes(3 * count);
   std::vector<std::int16_t> weights(count);
   for (std::size_t i = 0; i < count; ++i) {
     x[i] = noise.value();
@@ -92,15 +92,22 @@ std::vector<std::byte> row_results(const Kernels& k, std::size_t count) {
     sums[i] = static_cast<std::int32_t>(noise.bits()) >> (noise.bits() % 31);
   }
   const auto n = static_cast<std::int64_t>(count);
-  float scales[2] = {};
+  float scales[3] = {};
   k.quantize(x.data(), n, {codes.data(), &scales[0]});
   k.normalize(x.data(), y.data(), n, 1e-5, scratch.data(), {codes.data() + count, &scales[1]});
+  k.layer_norm(x.data(), y.data(), positive.data(), n, 1e-5, scratch.data(),
+               {codes.data() + 2 * count, &scales[2]});
   k.rotate(y.data(), x.data(), positive.data(), n / 2);
   k.gate(x.data(), y.data(), n);
   const Sums values = {sums.data(), positive.data(), 0x1p-10F};
   k.accumulate(values, n, x.data());
   k.dequantize(values, n, y.data());
   k.score(values, n, scores.data());
+  std::vector<float> head = x;
+  k.normalize_head(head.data(), positive.data(), n, 1e-5);
+  std::vector<float> units = head;
+  k.gelu(units.data(), n);
+  k.add(units.data(), n, head.data());
   const double factor = k.attend(values, positive.data(), n, scratch.data(), weights.data());
 
   std::vector<std::byte> bytes;
@@ -110,6 +117,8 @@ std::vector<std::byte> row_results(const Kernels& k, std::size_t count) {
   };
   append(x.data(), count * sizeof(float));
   append(y.data(), count * sizeof(float));
+  append(units.data(), count * sizeof(float));
+  append(head.data(), count * sizeof(float));
   append(codes.data(), codes.size());
   append(scales, sizeof(scales));
   append(scores.data(), count * sizeof(std::int32_t));

@@ -14,6 +14,11 @@ std::vector<float> floats(const TensorReader& reader, const std::string& name,
   return {t.const_data_ptr<float>(), t.const_data_ptr<float>() + t.numel()};
 }
 
+std::vector<float> floats_if(bool present, const TensorReader& reader, const std::string& name,
+                             at::IntArrayRef shape) {
+  return present ? floats(reader, name, shape) : std::vector<float>();
+}
+
 Matrix matrix(const TensorReader& reader, const std::string& name, std::int64_t columns,
               std::int64_t depth) {
   return {reader.tensor(name + ".codes", at::kChar, {columns, depth}),
@@ -22,16 +27,40 @@ Matrix matrix(const TensorReader& reader, const std::string& name, std::int64_t 
 
 Layer read_layer(const TensorReader& reader, const Architecture& a, const std::string& name) {
   const std::int64_t attention_width = a.heads * a.head_width;
-  return {.attention_norm = floats(reader, name + "attention_norm", {a.width}),
-          .feed_forward_norm = floats(reader, name + "feed_forward_norm", {a.width}),
-          .query_key_value = matrix(reader, name + "query_key_value",
-                                    (a.heads + 2 * a.kv_heads) * a.head_width, a.width),
+  const std::int64_t heads_width = (a.heads + 2 * a.kv_heads) * a.head_width;
+  const std::int64_t inner_width = inner_columns(a);
+  const auto norm = [&](const char* part) { return floats(reader, name + part, {a.width}); };
+  const auto norm_bias = [&](const char* part) {
+    return floats_if(a.layer_norm, reader, name + part + ".bias", {a.width});
+  };
+  const auto head_norm = [&](const char* part) {
+    return floats_if(a.query_key_norm, reader, name + part, {a.head_width});
+  };
+  const auto bias = [&](const char* part, std::int64_t columns) {
+    const std::string full = name + part + ".bias";
+    return floats_if(reader.has(full), reader, full, {columns});
+  };
+  return {.attention_norm = norm("attention_norm"),
+          .feed_forward_norm = norm("feed_forward_norm"),
+          .attention_norm_bias = norm_bias("attention_norm"),
+          .feed_forward_norm_bias = norm_bias("feed_forward_norm"),
+          .query_norm = head_norm("query_norm"),
+          .key_norm = head_norm("key_norm"),
+          .query_key_value = matrix(reader, name + "query_key_value", heads_width, a.width),
           .output = matrix(reader, name + "output", a.width, attention_width),
-          .gate_up = matrix(reader, name + "gate_up", 2 * a.feed_forward, a.width),
-          .down = matrix(reader, name + "down", a.width, a.feed_forward)};
+          .gate_up = matrix(reader, name + "gate_up", inner_width, a.width),
+          .down = matrix(reader, name + "down", a.width, a.feed_forward),
+          .query_key_value_bias = bias("query_key_value", heads_width),
+          .output_bias = bias("output", a.width),
+          .gate_up_bias = bias("gate_up", inner_width),
+          .down_bias = bias("down", a.width)};
 }
 
 }  // namespace
+
+std::int64_t inner_columns(const Architecture& a) {
+  return a.gelu ? a.feed_forward : 2 * a.feed_forward;
+}
 
 void check(const Architecture& a) {
   const auto within = [](const char* name, std::int64_t value, std::int64_t most) {
@@ -49,8 +78,8 @@ void check(const Architecture& a) {
   within("context", a.context, kContextLimit);
   TORCH_CHECK_VALUE(a.heads % a.kv_heads == 0, "lmgc::model: ", a.heads,
                     " heads do not divide among ", a.kv_heads, " kv_heads");
-  TORCH_CHECK_VALUE(a.head_width % 2 == 0, "lmgc::model: head_width is ", a.head_width,
-                    ", rotary embedding needs an even one");
+  TORCH_CHECK_VALUE(a.learned_positions || a.head_width % 2 == 0, "lmgc::model: head_width is ",
+                    a.head_width, ", rotary embedding needs an even one");
   TORCH_CHECK_VALUE(a.norm_epsilon > 0 && std::isfinite(a.norm_epsilon),
                     "lmgc::model: norm_epsilon is ", a.norm_epsilon,
                     ", expected a positive number");
@@ -66,8 +95,11 @@ Weights::Weights(const Architecture& a, const TensorMap& tensors) {
       tied ? embedding_codes : reader.tensor("head.codes", at::kChar, {a.vocabulary, a.width});
   head_scales = tied ? embedding_scales : reader.tensor("head.scales", at::kFloat, {a.vocabulary});
   norm = floats(reader, "norm", {a.width});
-  cosines = floats(reader, "rope.cosines", {a.context, a.head_width / 2});
-  sines = floats(reader, "rope.sines", {a.context, a.head_width / 2});
+  norm_bias = floats_if(a.layer_norm, reader, "norm.bias", {a.width});
+  const bool learned = a.learned_positions;
+  positions = floats_if(learned, reader, "positions", {a.context, a.width});
+  cosines = floats_if(!learned, reader, "rope.cosines", {a.context, a.head_width / 2});
+  sines = floats_if(!learned, reader, "rope.sines", {a.context, a.head_width / 2});
   begin_token = reader.tokens("begin_token", 1, a.vocabulary).front();
   byte_tokens = reader.byte_tokens(a.vocabulary);
   for (std::int64_t i = 0; i < a.layers; ++i) {

@@ -85,6 +85,16 @@ LanguageModel::LanguageModel(const Architecture& a, const TensorMap& tensors,
   check(a);
   TORCH_CHECK_VALUE(a.head_width <= kHeadLimit, "lmgc::model: head_width is ", a.head_width,
                     ", CUDA kernels take at most ", kHeadLimit, "; use device='cpu'");
+  TORCH_CHECK_VALUE(
+      !a.layer_norm && !a.gelu && !a.learned_positions && !a.query_key_norm,
+      "lmgc::model: CUDA kernels lack LayerNorm, GELU, learned positions and norms of "
+      "queries and keys, one of which this model has; use device='cpu'");
+  for (const auto& [name, tensor] : tensors) {
+    TORCH_CHECK_VALUE(!name.ends_with(".bias"),
+                      "lmgc::model: CUDA kernels lack biases, this model "
+                      "has '",
+                      name, "'; use device='cpu'");
+  }
   const TensorReader reader(tensors);
   const auto here = [&](const std::string& name, at::ScalarType dtype, at::IntArrayRef shape) {
     return reader.tensor(name, dtype, shape).to(device_);
