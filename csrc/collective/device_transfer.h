@@ -29,7 +29,7 @@ namespace lmgc::collective {
                                                          const std::stop_token& stop);
 
 /// Waits until the device has done `work` of its backend; throws what that failed with, after the
-/// backend's timeout, or after a stop request.
+/// backend's timeout, or after a stop request. The backend is broken then.
 void finish_on_device(const Members& members, const c10::intrusive_ptr<c10d::Work>& work,
                       const std::stop_token& stop);
 

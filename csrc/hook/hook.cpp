@@ -160,6 +160,7 @@ void Hook::begin_step(Flight& flight) {
     planner_->begin_step();
   } catch (const std::exception& error) {
     planning_failed_ = true;
+    collective::end_device(*planning_, /*broken=*/true);
     communicator_->fail(flight,
                         communicator_->lost(communicator::reason_of(error), stop_.get_token()));
     return;
