@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,6 +62,13 @@ def payload_device(group: dist.ProcessGroup, device: torch.device) -> torch.devi
     if device.type != "cuda" or group.size() == 1:
         return None
     return device if group._get_backend(device).name() == "nccl" else None
+
+
+def objects_by(device: torch.device | None) -> AbstractContextManager[None]:
+    """While ranks send each other Python objects. NCCL takes those to the current GPU, which may
+    be the same one on several ranks, and that it refuses. `device`: see payload_device.
+    """
+    return nullcontext() if device is None else torch.cuda.device(device)
 
 
 def make_communicator(

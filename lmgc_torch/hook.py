@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -23,6 +22,7 @@ from lmgc_torch.groups import (
     host_identity,
     make_communicator,
     make_planning_group,
+    objects_by,
     payload_device,
 )
 from lmgc_torch.handshake import SAME_INSTALLATION, installation, shake_hands
@@ -217,8 +217,7 @@ def make_hook(
         problem = error
     told = {"host": host_identity()}
     device = payload_device(group, ddp.device)
-    # NCCL, if it is `group`'s, takes the objects that shake_hands sends to the current GPU.
-    with nullcontext() if device is None else torch.cuda.device(device):
+    with objects_by(device):
         hands = shake_hands(group, ranks, facts, problem, _CALLER, SAME_INSTALLATION, told)
     if stages:
         two_levels = []
@@ -253,7 +252,7 @@ def make_hook(
     )
     # Ends its threads with the module, or before the interpreter if that ends first.
     weakref.finalize(ddp, hook.close)
-    state = SharedState(group, hook, preset, histories)
+    state = SharedState(group, hook, preset, histories, device)
     return hook, Handle(communicator, hook, preset, state, residuals)
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 
 from lmgc_torch import _C
+from lmgc_torch.groups import objects_by
 from lmgc_torch.handshake import shake_hands
 from lmgc_torch.history import histories_state, load_histories
 from lmgc_torch.plan import AUTO, CANDIDATES, PLAIN
@@ -30,11 +31,13 @@ class SharedState:
         hook: _C.Hook,
         preset: str,
         histories: Mapping[str, Histories],
+        device: torch.device | None,
     ) -> None:
         self._group = group
         self._hook = hook
         self._preset = preset
         self._histories = histories
+        self._device = device
 
     def state_dict(self) -> dict[str, Any]:
         """Strings and uint8 tensors. Those are in tuples, which torch.distributed.checkpoint takes
@@ -63,6 +66,10 @@ class SharedState:
 
     def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
         """See Handle.load_state_dict."""
+        with objects_by(self._device):
+            self._share(state)
+
+    def _share(self, state: Mapping[str, Any] | None) -> None:
         ranks = dist.get_process_group_ranks(self._group)
         holds = [False] * len(ranks)
         dist.all_gather_object(holds, state is not None, group=self._group)

@@ -68,6 +68,18 @@ def nccl_training(rank: int) -> Report:
     return report
 
 
+def nccl_beside_gloo(rank: int) -> Report:
+    """DDP's group has both; a checkpoint's state goes over gloo then."""
+    ddp = wrapped(Wide().to(GPU))
+    report: Report = {"payloads over": hook._facts(ddp, lmgc_torch.Codec())["payloads over"]}
+    handle = lmgc_torch.register(ddp, "fast")
+    handle.load_state_dict(handle.state_dict() if rank == 0 else None)
+    case = replace(TRAINED["fast"][0], device=GPU)
+    expected, _ = train(case, None, hooked=False, steps=5)
+    trained, _ = train(case, None, hooked=True, steps=5)
+    return report | {"same": same(expected, trained)}
+
+
 def nccl_ranks(rank: int) -> Report:
     """Of four ranks, each sums a shard; then in two hosts of two."""
     report: Report = {}

@@ -24,6 +24,7 @@ from ddp_gradients import gradients_after_failure
 from ddp_groups import leave
 from ddp_interrupts import interrupted
 from ddp_nccl import (
+    nccl_beside_gloo,
     nccl_closed,
     nccl_gone,
     nccl_left,
@@ -76,6 +77,7 @@ SCENARIOS = {
         killed,
         language_model,
         logged,
+        nccl_beside_gloo,
         nccl_closed,
         nccl_gone,
         nccl_left,
@@ -111,8 +113,11 @@ def main() -> None:
     on_nccl = names.startswith("nccl_")
     if on_nccl:
         share_a_gpu(int(rank))
+    backend = "nccl" if on_nccl else "gloo"
+    if names == "nccl_beside_gloo":
+        backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(
-        "nccl" if on_nccl else "gloo",
+        backend,
         store=dist.FileStore(f"{folder}/store", int(world_size)),
         rank=int(rank),
         world_size=int(world_size),

@@ -41,6 +41,11 @@ def test_payloads_are_smaller_than_values(trained: Reports, name: str) -> None:
         assert 0 < report[name]["payload_bytes"] < report[name]["coded_bytes"], report[name]
 
 
+def test_payloads_go_over_nccl_where_the_group_has_gloo_too() -> None:
+    for report in launch("nccl_beside_gloo", 2, LIMIT_SECONDS):
+        assert report == {"payloads over": "nccl", "same": True}
+
+
 def test_four_ranks_end_with_the_same_bits() -> None:
     for report in launch("nccl_ranks", 4, LIMIT_SECONDS):
         assert report.pop("rate") < 1
