@@ -46,6 +46,8 @@ golden: $(BUILT)
 bench: $(BUILT)
 	$(BIN)/python benchmarks/paper.py
 	$(BIN)/python benchmarks/fidelity.py
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/lm_sweep.py
 	$(BIN)/python benchmarks/sequences.py $(SEQUENCES)
 	$(BIN)/python benchmarks/rates.py $(SEQUENCES)
 	$(BIN)/python benchmarks/speed.py $(SEQUENCES)
