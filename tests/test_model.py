@@ -216,3 +216,21 @@ def test_the_package_is_found_but_not_imported() -> None:
         [sys.executable, "-c", program], capture_output=True, env=environment, check=True
     )
     assert done.stdout.strip().endswith(b".gguf")
+
+
+def test_other_devices_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="runs on 'cpu' or 'cuda', not on 'meta'"):
+        load_language_model(device="meta")
+
+
+@pytest.mark.skipif(not hasattr(_C, "CudaLanguageModel"), reason="built without CUDA")
+def test_the_cuda_model_refuses_what_it_lacks() -> None:
+    tensors = random_tensors(ODD)
+    device = torch.device("cuda", 0)
+    with pytest.raises(ValueError, match="CUDA kernels lack LayerNorm"):
+        _C.CudaLanguageModel(ODD | {"layer_norm": True}, tensors, bytes(32), device)
+    biased = tensors | {"layers.0.output.bias": torch.zeros(ODD["width"])}
+    with pytest.raises(ValueError, match="lack biases, this model has 'layers.0.output.bias'"):
+        _C.CudaLanguageModel(ODD, biased, bytes(32), device)
+    with pytest.raises(ValueError, match="head_width is 300, CUDA kernels take at most 256"):
+        _C.CudaLanguageModel(ODD | {"head_width": 300}, tensors, bytes(32), device)

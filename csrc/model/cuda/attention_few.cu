@@ -139,9 +139,9 @@ __global__ void __launch_bounds__(kThreads) attend_few_kernel(const Attention jo
 
 template <int kChunks>
 void launch(const Attention& job, std::int64_t lanes, void* stream) {
-  static const cudaError_t allowed = cudaFuncSetAttribute(
-      attend_few_kernel<kChunks>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedLimit);
-  static_cast<void>(allowed);  // the launch says so if not
+  // Of this device; if it refuses, the launch says so.
+  static_cast<void>(cudaFuncSetAttribute(
+      attend_few_kernel<kChunks>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedLimit));
   attend_few_kernel<kChunks>
       <<<static_cast<unsigned>(lanes * job.heads.kv_heads), kThreads,
          static_cast<std::size_t>(shared_bytes(job)), static_cast<cudaStream_t>(stream)>>>(job);

@@ -176,9 +176,9 @@ struct Score {
 template <typename Epilogue>
 void launch(const Left& left, const Right& right, const Epilogue& epilogue, void* stream) {
   if (left.rows == 0) return;
-  static const cudaError_t allowed = cudaFuncSetAttribute(
-      multiply_kernel<Epilogue>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
-  static_cast<void>(allowed);  // the launch says so if not
+  // Of this device; if it refuses, the launch says so.
+  static_cast<void>(cudaFuncSetAttribute(
+      multiply_kernel<Epilogue>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes));
   const dim3 grid(static_cast<unsigned>((right.columns + kTileColumns - 1) / kTileColumns),
                   static_cast<unsigned>((left.rows + kTileRows - 1) / kTileRows));
   multiply_kernel<<<grid, kThreads, kSharedBytes, static_cast<cudaStream_t>(stream)>>>(left, right,
