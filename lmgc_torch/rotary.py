@@ -17,21 +17,13 @@ def rotary_tables(
     base: float, head_width: int, context: int, divisors: Sequence[float] = ()
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cosines and sines of position * base^(-2i / head_width) / divisors[i], float32 [context,
-    head_width / 2]; without `divisors` they are 1.
-
-    Raises:
-        ValueError: the base or a divisor is below 1.
+    head_width / 2]; without `divisors` they are 1. Requires a base and divisors of at least 1.
 
     A fixed-point rotation by each frequency's angle, repeated: integers only, so that every machine
     builds the same model. 8,192 steps lose at most 14 of 128 bits.
     """
     half = head_width // 2
     divisors = divisors or (1.0,) * half
-    if base < 1 or any(divisor < 1 for divisor in divisors):
-        raise ValueError(
-            f"rotary embedding of base {base}, its frequencies divided by {list(divisors)}; "
-            "supported: numbers of at least 1; choose another model"
-        )
     cosines = np.empty((context, half), np.float32)
     sines = np.empty((context, half), np.float32)
     for i in range(half):

@@ -115,3 +115,9 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         bad.write_bytes(good[:size])
         with pytest.raises(ValueError, match="bad.gguf: not a readable GGUF file"):
             convert(bad)
+    endless = bytearray(good)
+    length = good.index(b"tokenizer.ggml.token_type") + len("tokenizer.ggml.token_type") + 8
+    endless[length : length + 8] = (2**60).to_bytes(8, "little")
+    bad.write_bytes(endless)
+    with pytest.raises(ValueError, match="bad.gguf: not a readable GGUF file"):
+        convert(bad)

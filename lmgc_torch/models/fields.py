@@ -32,11 +32,12 @@ class Fields:
             )
         return value
 
-    def number(self, name: str, default: float | None = None) -> float:
+    def number(self, name: str, default: float | None = None, *, least: float = 0) -> float:
         """A positive one, rounded to float32, as GGUF stores it: both formats give one model."""
         value = self._value(name, default)
-        if not isinstance(value, int | float) or not 0 < value < 2.0**64:
-            raise ValueError(f"{self.file}: {name} is {value!r}, expected a positive number")
+        if type(value) not in (int, float) or not least <= value < 2.0**64 or value == 0:
+            kind = f"of at least {least}" if least else "above 0"
+            raise ValueError(f"{self.file}: {name} is {value!r}, expected a number {kind}")
         return float(np.float32(value))
 
     def demand(self, name: str, *supported: object) -> None:

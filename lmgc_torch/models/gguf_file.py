@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -31,9 +32,9 @@ def read_gguf(file: Path) -> StoredModel:
         ValueError: not a GGUF file, or it needs what the engine lacks: named, with what there is.
     """
     try:
-        reader = gguf.GGUFReader(file)
+        reader = _Reader(file)
         fields = Fields(file, {name: field.contents() for name, field in reader.fields.items()})
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, LookupError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"{file}: not a readable GGUF file ({error}); get it again") from error
     fields.demand("split.count", 1)
     family = family_of(fields, "general.architecture", BY_ARCHITECTURE)
@@ -54,6 +55,16 @@ def read_gguf(file: Path) -> StoredModel:
         byte_tokens(file, byte_level=byte_level, tokens=ordinary),
         tensors,
     )
+
+
+class _Reader(gguf.GGUFReader):
+    """Refuses lengths that exceed the file, which the reader takes for empty arrays."""
+
+    def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
+        values = super()._get(offset, dtype, count, override_order)
+        if len(values) != count:
+            raise ValueError(f"it ends at byte {len(self.data)}, inside {count} {dtype}")
+        return values
 
 
 def _vocabulary(fields: Fields) -> tuple[list[str], list[int]]:
@@ -103,10 +114,17 @@ def _rotary(fields: Fields, family: Family, a: Architecture, tensors: StoredTens
     fields.demand(f"{key}.rope.scale_linear", 1.0)
     half = a.head_width // 2
     linear = fields.get(f"{key}.rope.scaling.type") == "linear"
-    divisors = np.full(half, fields.number(f"{key}.rope.scaling.factor") if linear else 1.0)
+    factor = fields.number(f"{key}.rope.scaling.factor", least=1) if linear else 1.0
+    divisors = np.full(half, factor)
     if "rotary_divisors.weight" in tensors:
         divisors *= tensors.read("rotary_divisors.weight", half)
-    return Rotary(fields.number(f"{key}.rope.freq_base", 10000.0), tuple(divisors.tolist()))
+        if (divisors < 1).any():
+            raise ValueError(
+                f"{fields.file}: tensor rope_freqs.weight holds {divisors.min()}; supported: "
+                "numbers of at least 1; choose another model"
+            )
+    base = fields.number(f"{key}.rope.freq_base", 10000.0, least=1)
+    return Rotary(base, tuple(divisors.tolist()))
 
 
 def _tensors(file: Path, reader: gguf.GGUFReader, family: Family, a: Architecture) -> StoredTensors:

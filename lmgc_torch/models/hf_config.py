@@ -93,11 +93,11 @@ def rotary_of(fields: Fields, a: Architecture) -> Rotary:
     rope = Fields(fields.file, values)
     rope.demand("rope_type", "default", "linear", "llama3")
     rope.demand("partial_rotary_factor", 1.0)
-    base = rope.number("rope_theta", 10000.0)
+    base = rope.number("rope_theta", 10000.0, least=1)
     half = a.head_width // 2
     if values["rope_type"] == "llama3":
         return Rotary(base, _llama3_divisors(rope, base, a.head_width))
-    factor = rope.number("factor") if values["rope_type"] == "linear" else 1.0
+    factor = rope.number("factor", least=1) if values["rope_type"] == "linear" else 1.0
     return Rotary(base, (factor,) * half)
 
 

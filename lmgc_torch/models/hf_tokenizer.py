@@ -54,9 +54,11 @@ def _json_tokens(file: Path) -> tuple[bool, dict[str, int]]:
             f"{file}: the tokenizer has neither a ByteLevel decoder nor byte_fallback; "
             "choose another model"
         )
+    ordinary = dict(vocabulary)
     added = values.get("added_tokens")
-    special = {_object(entry).get("content") for entry in added} if isinstance(added, list) else ()
-    return byte_level, {text: id for text, id in vocabulary.items() if text not in special}
+    for entry in added if isinstance(added, list) else ():
+        ordinary.pop(str(_object(entry).get("content")), None)
+    return byte_level, ordinary
 
 
 def _object(value: Any) -> dict[str, Any]:
