@@ -85,7 +85,7 @@ def test_payload_costs_the_models_code_length(serialization: str, bytes_per_grou
     assert sum(bits) / 8 - 1 < codes < 1.001 * sum(bits) / 8 + len(bits)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     tensor=tensors(),
     serialization=st.sampled_from(SERIALIZATIONS),

@@ -70,7 +70,7 @@ def gradients(draw: st.DrawFn, dtype: torch.dtype) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("preset", HISTORY_PRESETS)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_side_that_observed_the_same_decodes(preset: str, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from(FLOATS))
