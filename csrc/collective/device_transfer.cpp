@@ -45,12 +45,15 @@ void end(const Members& members, bool broken, const Room& room) {
   std::promise<void> promise;
   const std::future<void> ended = promise.get_future();
   try {
-    std::thread([members, broken, room, promise = std::move(promise)]() mutable {
+    std::thread([own = Members(members), broken, kept = Room(room),
+                 promise = std::move(promise)]() mutable {
       try {
-        broken ? backend_of(members)->abort() : backend_of(members)->shutdown();
+        broken ? backend_of(own)->abort() : backend_of(own)->shutdown();
       } catch (const std::exception&) {
         // It is of no use any more, whatever it says.
       }
+      own = {};  // so that the caller lets go of it last
+      kept = {};
       promise.set_value();
     }).detach();
   } catch (const std::exception&) {
