@@ -1,6 +1,9 @@
 """Preset `paper`: its text, masking and coding against Python's own, and round trips."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -174,3 +177,28 @@ def test_golden_payloads(name: str) -> None:
     assert payload[32] == 2
     assert torch.equal(to_bits(codec.decode(payload)), to_bits(tensor))
     assert torch.equal(codec.encode(tensor), payload)
+
+
+def test_ctrl_c_ends_a_long_call() -> None:
+    """Of minutes if nothing ended it; afterwards the codec works as before."""
+    script = """
+import os, signal, threading, torch
+from test_paper import paper
+codec, few = paper(), torch.arange(50.0)
+before = codec.encode(few)
+many = torch.randn(4_000_000)
+threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    codec.encode(many)
+except KeyboardInterrupt:
+    assert torch.equal(codec.encode(few), before) and torch.equal(codec.decode(before), few)
+    print("interrupted")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "interrupted\n", done.stderr

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "codec/codec.h"
@@ -40,6 +41,14 @@ void bind_payload_error(py::module_& module) {
 /// MB of cache each with a model of 135 million parameters.
 constexpr std::size_t kLanes = 32;
 
+/// Ctrl-C ends a long call, on the thread that hears of it.
+void raise_signals() {
+  static const std::thread::id importing = std::this_thread::get_id();
+  if (std::this_thread::get_id() != importing) return;
+  const py::gil_scoped_acquire gil;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
 /// `Prior`: a prior from a `Model`, a text format and a window.
 template <typename Prior, typename Model>
 std::shared_ptr<Codec> paper(std::shared_ptr<Model> model, std::size_t lanes,
@@ -52,7 +61,7 @@ std::shared_ptr<Codec> paper(std::shared_ptr<Model> model, std::size_t lanes,
   return std::make_shared<Codec>(std::make_shared<TextRepresentation>(
       format, window, context, lanes, model->fingerprint(),
       [model](const serialize::TextFormat& text, std::size_t tokens) {
-        return std::make_unique<Prior>(model, text, tokens);
+        return std::make_unique<Prior>(model, text, tokens, raise_signals);
       }));
 }
 
@@ -76,6 +85,7 @@ std::shared_ptr<Codec> paper_on_cuda(std::shared_ptr<model::cuda::LanguageModel>
 }  // namespace
 
 void bind(py::module_& module) {
+  raise_signals();  // remembers this thread
   bind_payload_error(module);
   py::class_<Parameter>(module, "Parameter")
       .def(py::init([](std::vector<std::int64_t> shape, std::shared_ptr<predict::History> history) {

@@ -40,11 +40,12 @@ void* current_stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
 
 CudaLanguageModelPrior::CudaLanguageModelPrior(
     std::shared_ptr<const model::cuda::LanguageModel> model, const serialize::TextFormat& format,
-    std::size_t window)
+    std::size_t window, std::function<void()> checkpoint)
     : model_(std::move(model)),
       window_(window),
       text_(format, model_->begin_token(), model_->byte_tokens()),
-      readout_(model_->readout(text_.symbols)) {}
+      readout_(model_->readout(text_.symbols)),
+      checkpoint_(std::move(checkpoint)) {}
 
 void CudaLanguageModelPrior::start(std::size_t chunks) {
   cache_.reset();
@@ -63,6 +64,7 @@ std::span<const std::uint32_t> CudaLanguageModelPrior::cumulative_frequencies() 
   const c10::cuda::CUDAGuard guard(model_->device());
   const std::size_t row = alphabet() + 1;
   if (!pending_.empty()) {
+    checkpoint_();
     const auto chunks = static_cast<std::int64_t>(chunks_);
     const std::size_t steps = pending_.size() / chunks_;
     std::vector<std::uint8_t> wanted(steps);
@@ -92,6 +94,7 @@ void CudaLanguageModelPrior::update(std::span<const std::uint16_t> symbols) {
 
 std::vector<Interval> CudaLanguageModelPrior::intervals(std::span<const std::uint16_t> symbols,
                                                         std::size_t run) {
+  checkpoint_();
   const c10::cuda::CUDAGuard guard(model_->device());
   run = std::min(run, symbols.size());
   const TokenWindows windows = windows_of(text_, symbols, run);

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -16,7 +17,8 @@ namespace lmgc::prior {
 class CudaLanguageModelPrior final : public Prior {
  public:
   CudaLanguageModelPrior(std::shared_ptr<const model::cuda::LanguageModel> model,
-                         const serialize::TextFormat& format, std::size_t window);
+                         const serialize::TextFormat& format, std::size_t window,
+                         std::function<void()> checkpoint);
 
   [[nodiscard]] std::size_t alphabet() const override { return text_.symbols.size(); }
   void start(std::size_t chunks) override;
@@ -30,6 +32,7 @@ class CudaLanguageModelPrior final : public Prior {
   std::size_t window_;
   TextTokens text_;
   model::cuda::Matrix readout_;
+  std::function<void()> checkpoint_;
 
   std::unique_ptr<model::cuda::KeyValueCache> cache_;
   std::size_t chunks_ = 0, position_ = 0;  // running chunks; symbols told so far

@@ -8,11 +8,13 @@
 namespace lmgc::prior {
 
 LanguageModelPrior::LanguageModelPrior(std::shared_ptr<const model::LanguageModel> model,
-                                       const serialize::TextFormat& format, std::size_t window)
+                                       const serialize::TextFormat& format, std::size_t window,
+                                       std::function<void()> checkpoint)
     : model_(std::move(model)),
       window_(window),
       text_(format, model_->begin_token(), model_->byte_tokens()),
-      readout_(model_->readout(text_.symbols)) {}
+      readout_(model_->readout(text_.symbols)),
+      checkpoint_(std::move(checkpoint)) {}
 
 LanguageModelPrior::~LanguageModelPrior() = default;
 
@@ -28,6 +30,7 @@ void LanguageModelPrior::start(std::size_t chunks) {
 
 std::span<const std::uint32_t> LanguageModelPrior::cumulative_frequencies() {
   if (!pending_.empty()) {
+    checkpoint_();
     std::vector<std::uint8_t> wanted(pending_.size() / chunks_);
     wanted.back() = 1;
     const std::size_t count = alphabet();
@@ -55,6 +58,7 @@ std::vector<Interval> LanguageModelPrior::intervals(std::span<const std::uint16_
   std::vector<Interval> result;
   result.reserve(symbols.size());
   for (std::size_t start = 0; start < symbols.size(); start += run) {
+    checkpoint_();
     const auto chunk = symbols.subspan(start, std::min(run, symbols.size() - start));
     const TokenWindows window = windows_of(text_, chunk, chunk.size());
     const auto cache = model_->cache(1, window_);

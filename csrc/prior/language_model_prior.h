@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -13,9 +14,11 @@ namespace lmgc::prior {
 /// characters alone; LM-GC, section 3.1). Separators are fed to the model and cost nothing.
 class LanguageModelPrior final : public Prior {
  public:
-  /// `window`: tokens a chunk, with the one that opens it.
+  /// `window`: tokens a chunk, with the one that opens it. `checkpoint` is called between passes
+  /// through the model; what it throws ends the call.
   LanguageModelPrior(std::shared_ptr<const model::LanguageModel> model,
-                     const serialize::TextFormat& format, std::size_t window);
+                     const serialize::TextFormat& format, std::size_t window,
+                     std::function<void()> checkpoint);
   ~LanguageModelPrior() override;
 
   [[nodiscard]] std::size_t alphabet() const override { return text_.symbols.size(); }
@@ -30,6 +33,7 @@ class LanguageModelPrior final : public Prior {
   std::size_t window_;
   TextTokens text_;
   std::shared_ptr<const model::Readout> readout_;
+  std::function<void()> checkpoint_;
 
   std::unique_ptr<model::KeyValueCache> cache_;
   std::size_t chunks_ = 0, position_ = 0;  // running chunks; symbols told so far
