@@ -184,6 +184,7 @@ def test_ctrl_c_ends_a_long_call() -> None:
     script = """
 import os, signal, threading, torch
 from test_paper import paper
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 codec, few = paper(), torch.arange(50.0)
 before = codec.encode(few)
 many = torch.randn(4_000_000)
