@@ -93,7 +93,7 @@ class Engine:
         self.model: Any = load_language_model(device=device)
         self.device = device
         self.readout = self.model.readout(torch.arange(SYMBOLS, dtype=torch.int32))
-        self.architecture: dict[str, Any] = load_language_model().architecture
+        self.architecture: dict[str, Any] = self.model.architecture
 
     def tokens(self, lanes: int, steps: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(lanes * steps)

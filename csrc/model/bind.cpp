@@ -34,6 +34,24 @@ Architecture architecture_of(const py::dict& d) {
           .query_key_norm = flag("query_key_norm")};
 }
 
+py::dict architecture_dict(const Architecture& a) {
+  py::dict d;
+  d["layers"] = a.layers;
+  d["width"] = a.width;
+  d["feed_forward"] = a.feed_forward;
+  d["heads"] = a.heads;
+  d["kv_heads"] = a.kv_heads;
+  d["head_width"] = a.head_width;
+  d["vocabulary"] = a.vocabulary;
+  d["context"] = a.context;
+  d["norm_epsilon"] = a.norm_epsilon;
+  d["layer_norm"] = a.layer_norm;
+  d["gelu"] = a.gelu;
+  d["learned_positions"] = a.learned_positions;
+  d["query_key_norm"] = a.query_key_norm;
+  return d;
+}
+
 Fingerprint fingerprint_of(const py::bytes& bytes) {
   const auto text = static_cast<std::string_view>(bytes);
   Fingerprint digest{};
@@ -62,25 +80,6 @@ std::unique_ptr<LanguageModel> construct(const py::dict& architecture, const Ten
   const Architecture shape = architecture_of(architecture);
   py::gil_scoped_release release;
   return std::make_unique<LanguageModel>(shape, tensors, digest);
-}
-
-py::dict architecture_dict(const LanguageModel& model) {
-  const Architecture& a = model.architecture();
-  py::dict d;
-  d["layers"] = a.layers;
-  d["width"] = a.width;
-  d["feed_forward"] = a.feed_forward;
-  d["heads"] = a.heads;
-  d["kv_heads"] = a.kv_heads;
-  d["head_width"] = a.head_width;
-  d["vocabulary"] = a.vocabulary;
-  d["context"] = a.context;
-  d["norm_epsilon"] = a.norm_epsilon;
-  d["layer_norm"] = a.layer_norm;
-  d["gelu"] = a.gelu;
-  d["learned_positions"] = a.learned_positions;
-  d["query_key_norm"] = a.query_key_norm;
-  return d;
 }
 
 at::Tensor extend(const LanguageModel& model, KeyValueCache& cache, const at::Tensor& tokens,
@@ -135,7 +134,9 @@ void bind(py::module_& m) {
   py::class_<LanguageModel, std::shared_ptr<LanguageModel>>(m, "LanguageModel")
       .def(py::init(&construct), py::arg("architecture"), py::arg("tensors"),
            py::arg("fingerprint"))
-      .def_property_readonly("architecture", &architecture_dict)
+      .def_property_readonly(
+          "architecture",
+          [](const LanguageModel& model) { return architecture_dict(model.architecture()); })
       .def_property_readonly(
           "fingerprint",
           [](const LanguageModel& model) { return fingerprint_text(model.fingerprint()); })

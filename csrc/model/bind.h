@@ -13,6 +13,7 @@ namespace lmgc::model {
 
 /// What models on every device take from Python, and give it; c10::ValueError for what is no such.
 [[nodiscard]] Architecture architecture_of(const pybind11::dict& dict);
+[[nodiscard]] pybind11::dict architecture_dict(const Architecture& architecture);
 [[nodiscard]] Fingerprint fingerprint_of(const pybind11::bytes& bytes);
 [[nodiscard]] std::string fingerprint_text(const Fingerprint& fingerprint);
 /// Of a contiguous int32 tensor on the CPU.

@@ -52,12 +52,7 @@ void CudaLanguageModelPrior::start(std::size_t chunks) {
   cache_ = with_room([&] {
     return model_->cache(static_cast<std::int64_t>(chunks), static_cast<std::int64_t>(window_));
   });
-  chunks_ = chunks;
-  position_ = 0;
-  pending_.clear();
-  for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-    pending_.insert(pending_.end(), text_.opening.begin(), text_.opening.end());
-  }
+  pending_.start(text_, chunks);
 }
 
 std::span<const std::uint32_t> CudaLanguageModelPrior::cumulative_frequencies() {
@@ -65,16 +60,15 @@ std::span<const std::uint32_t> CudaLanguageModelPrior::cumulative_frequencies() 
   const std::size_t row = alphabet() + 1;
   if (!pending_.empty()) {
     checkpoint_();
-    const auto chunks = static_cast<std::int64_t>(chunks_);
-    const std::size_t steps = pending_.size() / chunks_;
-    std::vector<std::uint8_t> wanted(steps);
-    wanted.back() = 1;
+    const auto chunks = static_cast<std::int64_t>(pending_.chunks());
+    const std::vector<std::uint8_t> wanted = pending_.wanted();
     with_room([&] {
       const at::Tensor tokens = on_device<std::int32_t>(
-          pending_, {chunks, static_cast<std::int64_t>(steps)}, at::kInt, model_->device());
+          pending_.tokens(), {chunks, static_cast<std::int64_t>(wanted.size())}, at::kInt,
+          model_->device());
       const at::Tensor scores = model_->extend(*cache_, tokens, wanted, readout_);
       at::Tensor tables = at::empty({chunks, static_cast<std::int64_t>(row)}, scores.options());
-      launch_frequencies(scores.const_data_ptr<std::int32_t>(), chunks_, alphabet(),
+      launch_frequencies(scores.const_data_ptr<std::int32_t>(), pending_.chunks(), alphabet(),
                          static_cast<std::uint32_t*>(tables.mutable_data_ptr()), current_stream());
       C10_CUDA_KERNEL_LAUNCH_CHECK();
       cumulative_ = at::empty(tables.sizes(), at::TensorOptions(at::kInt).pinned_memory(true));
@@ -83,13 +77,11 @@ std::span<const std::uint32_t> CudaLanguageModelPrior::cumulative_frequencies() 
     });
     pending_.clear();
   }
-  return {static_cast<const std::uint32_t*>(cumulative_.const_data_ptr()), chunks_ * row};
+  return {static_cast<const std::uint32_t*>(cumulative_.const_data_ptr()), pending_.chunks() * row};
 }
 
 void CudaLanguageModelPrior::update(std::span<const std::uint16_t> symbols) {
-  chunks_ = symbols.size();
-  for (const std::uint16_t symbol : symbols) text_.append(position_, symbol, pending_);
-  ++position_;
+  pending_.tell(text_, symbols);
 }
 
 std::vector<Interval> CudaLanguageModelPrior::intervals(std::span<const std::uint16_t> symbols,

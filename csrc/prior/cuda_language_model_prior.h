@@ -35,9 +35,8 @@ class CudaLanguageModelPrior final : public Prior {
   std::function<void()> checkpoint_;
 
   std::unique_ptr<model::cuda::KeyValueCache> cache_;
-  std::size_t chunks_ = 0, position_ = 0;  // running chunks; symbols told so far
-  std::vector<std::int32_t> pending_;      // tokens the model has not seen, [chunks, steps]
-  at::Tensor cumulative_;                  // [chunks, alphabet + 1], int32, pinned
+  PendingTokens pending_;
+  at::Tensor cumulative_;  // [chunks, alphabet + 1], int32, pinned
 };
 
 }  // namespace lmgc::prior

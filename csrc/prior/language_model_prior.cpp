@@ -20,25 +20,18 @@ LanguageModelPrior::~LanguageModelPrior() = default;
 
 void LanguageModelPrior::start(std::size_t chunks) {
   cache_ = model_->cache(chunks, window_);
-  chunks_ = chunks;
-  position_ = 0;
-  pending_.clear();
-  for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-    pending_.insert(pending_.end(), text_.opening.begin(), text_.opening.end());
-  }
+  pending_.start(text_, chunks);
 }
 
 std::span<const std::uint32_t> LanguageModelPrior::cumulative_frequencies() {
   if (!pending_.empty()) {
     checkpoint_();
-    std::vector<std::uint8_t> wanted(pending_.size() / chunks_);
-    wanted.back() = 1;
-    const std::size_t count = alphabet();
-    scores_.resize(chunks_ * count);
-    cumulative_.resize(chunks_ * (count + 1));
-    model_->extend(*cache_, pending_, chunks_, wanted, *readout_, scores_);
+    const std::size_t count = alphabet(), chunks = pending_.chunks();
+    scores_.resize(chunks * count);
+    cumulative_.resize(chunks * (count + 1));
+    model_->extend(*cache_, pending_.tokens(), chunks, pending_.wanted(), *readout_, scores_);
     std::vector<std::uint32_t> weights(count);
-    for (std::size_t chunk = 0; chunk < chunks_; ++chunk) {
+    for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
       frequencies_from_scores(scores_.data() + chunk * count, count, weights.data(),
                               cumulative_.data() + chunk * (count + 1));
     }
@@ -48,9 +41,7 @@ std::span<const std::uint32_t> LanguageModelPrior::cumulative_frequencies() {
 }
 
 void LanguageModelPrior::update(std::span<const std::uint16_t> symbols) {
-  chunks_ = symbols.size();
-  for (const std::uint16_t symbol : symbols) text_.append(position_, symbol, pending_);
-  ++position_;
+  pending_.tell(text_, symbols);
 }
 
 std::vector<Interval> LanguageModelPrior::intervals(std::span<const std::uint16_t> symbols,

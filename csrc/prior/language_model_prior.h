@@ -36,8 +36,7 @@ class LanguageModelPrior final : public Prior {
   std::function<void()> checkpoint_;
 
   std::unique_ptr<model::KeyValueCache> cache_;
-  std::size_t chunks_ = 0, position_ = 0;  // running chunks; symbols told so far
-  std::vector<std::int32_t> pending_;      // tokens the model has not seen, [chunks, steps]
+  PendingTokens pending_;
   std::vector<std::int32_t> scores_;       // [rows, alphabet]
   std::vector<std::uint32_t> cumulative_;  // [rows, alphabet + 1]
 };

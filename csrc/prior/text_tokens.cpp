@@ -28,6 +28,27 @@ void TextTokens::append(std::size_t index, std::uint16_t symbol,
   }
 }
 
+void PendingTokens::start(const TextTokens& text, std::size_t chunks) {
+  chunks_ = chunks;
+  position_ = 0;
+  tokens_.clear();
+  for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
+    tokens_.insert(tokens_.end(), text.opening.begin(), text.opening.end());
+  }
+}
+
+void PendingTokens::tell(const TextTokens& text, std::span<const std::uint16_t> symbols) {
+  chunks_ = symbols.size();
+  for (const std::uint16_t symbol : symbols) text.append(position_, symbol, tokens_);
+  ++position_;
+}
+
+std::vector<std::uint8_t> PendingTokens::wanted() const {
+  std::vector<std::uint8_t> wanted(tokens_.size() / chunks_);
+  wanted.back() = 1;
+  return wanted;
+}
+
 TokenWindows windows_of(const TextTokens& text, std::span<const std::uint16_t> symbols,
                         std::size_t run) {
   TokenWindows windows;

@@ -25,6 +25,25 @@ struct TextTokens {
   std::size_t symbols_per_group;
 };
 
+/// Tokens of chunks in lockstep that the model has not seen yet.
+class PendingTokens {
+ public:
+  void start(const TextTokens& text, std::size_t chunks);
+  /// The next symbol of each running chunk. Fewer than before: the last chunks have ended.
+  void tell(const TextTokens& text, std::span<const std::uint16_t> symbols);
+  void clear() { tokens_.clear(); }
+
+  [[nodiscard]] bool empty() const { return tokens_.empty(); }
+  [[nodiscard]] std::size_t chunks() const { return chunks_; }
+  /// [chunks, steps]; a symbol follows the last step.
+  [[nodiscard]] std::span<const std::int32_t> tokens() const { return tokens_; }
+  [[nodiscard]] std::vector<std::uint8_t> wanted() const;
+
+ private:
+  std::size_t chunks_ = 0, position_ = 0;  // running chunks; symbols told so far
+  std::vector<std::int32_t> tokens_;
+};
+
 /// Windows of tokens side by side, and after which of their steps a symbol follows.
 struct TokenWindows {
   std::vector<std::int32_t> tokens;  ///< [windows, steps]

@@ -1,5 +1,3 @@
-#include <stdexcept>
-
 #include "model/cuda/attention.cuh"
 
 /// Attention in three passes over the keys, each of which computes the dot products anew: the
@@ -176,18 +174,7 @@ void launch(const Attention& job, std::int64_t lanes, void* stream) {
 }  // namespace
 
 void attend_many(const Attention& job, std::int64_t lanes, void* stream) {
-  switch (job.heads.depth / kChunk) {
-    case 1:
-      return launch<1>(job, lanes, stream);
-    case 2:
-      return launch<2>(job, lanes, stream);
-    case 3:
-      return launch<3>(job, lanes, stream);
-    case 4:
-      return launch<4>(job, lanes, stream);
-    default:
-      throw std::logic_error("lmgc: heads beyond kHeadLimit");
-  }
+  for_chunks(job, [&](auto chunks) { launch<decltype(chunks)::value>(job, lanes, stream); });
 }
 
 void attend(const Queries& queries, const Context& context, std::int64_t lanes, const Heads& heads,

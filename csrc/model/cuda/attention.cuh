@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
+#include <type_traits>
 
 #include "model/cuda/launch.h"
 #include "model/cuda/tensor_core.cuh"
@@ -98,6 +100,23 @@ struct QueryTile {
 [[nodiscard]] static inline __device__ float output_of(std::int32_t upper, std::int32_t lower,
                                                        double factor) {
   return static_cast<float>(static_cast<double>(std::int64_t{upper} * 128 + lower) * factor);
+}
+
+/// Calls launch(chunks of a head's codes, as a constant).
+template <typename Launch>
+void for_chunks(const Attention& job, const Launch& launch) {
+  switch (job.heads.depth / kChunk) {
+    case 1:
+      return launch(std::integral_constant<int, 1>());
+    case 2:
+      return launch(std::integral_constant<int, 2>());
+    case 3:
+      return launch(std::integral_constant<int, 3>());
+    case 4:
+      return launch(std::integral_constant<int, 4>());
+    default:
+      throw std::logic_error("lmgc: heads beyond kHeadLimit");
+  }
 }
 
 /// For many queries: memory does not grow with the context.

@@ -1,5 +1,3 @@
-#include <stdexcept>
-
 #include "model/cuda/attention.cuh"
 
 /// Attention of few queries, as when decoding: a block takes a slot, and shared memory holds its
@@ -154,18 +152,7 @@ bool is_few(const Attention& job) {
 }
 
 void attend_few(const Attention& job, std::int64_t lanes, void* stream) {
-  switch (job.heads.depth / kChunk) {
-    case 1:
-      return launch<1>(job, lanes, stream);
-    case 2:
-      return launch<2>(job, lanes, stream);
-    case 3:
-      return launch<3>(job, lanes, stream);
-    case 4:
-      return launch<4>(job, lanes, stream);
-    default:
-      throw std::logic_error("lmgc: heads beyond kHeadLimit");
-  }
+  for_chunks(job, [&](auto chunks) { launch<decltype(chunks)::value>(job, lanes, stream); });
 }
 
 }  // namespace lmgc::model::cuda

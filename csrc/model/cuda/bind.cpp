@@ -46,6 +46,9 @@ void bind(py::module_& m) {
            }),
            py::arg("architecture"), py::arg("tensors"), py::arg("fingerprint"), py::arg("device"))
       .def_property_readonly(
+          "architecture",
+          [](const LanguageModel& model) { return architecture_dict(model.architecture()); })
+      .def_property_readonly(
           "fingerprint",
           [](const LanguageModel& model) { return fingerprint_text(model.fingerprint()); })
       .def_property_readonly("begin_token", &LanguageModel::begin_token)
