@@ -38,8 +38,6 @@ class CodecOptions:
         _require("byte_order", self.byte_order, BYTE_ORDERS)
         if not 1 <= self.bytes_per_group <= 8:
             raise ValueError(f"bytes_per_group is {self.bytes_per_group}; use 1 to 8")
-        if self.stages and self.preset == "paper":
-            raise ValueError("preset paper takes no stages; use fast, balanced or max")
         make_chain(self.stages)
 
 
@@ -60,7 +58,8 @@ class Codec:
         window: tokens the model sees, with the one that opens the window.
         device: where the model of `paper` runs, "cpu" or "cuda"; payloads are the same.
         stages: lossy ones in front (`lmgc_torch.stages`): one that chooses values, one that
-            quantizes them, or both. Payloads hold float32, or what `Cast` gives.
+            quantizes them, or both. Payloads hold float32, or what `Cast` gives. Under `paper`
+            integers and kept values are text.
         seed: of what stages draw, another at each call.
 
     Raises:

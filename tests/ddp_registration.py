@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 import lmgc_torch
 from ddp_basics import Embedded, Report, error_of, step, wrapped
 from ddp_training import WIDTH, bits
+from lmgc_torch.stages import Quantize
 
 
 def registration_errors(rank: int) -> Report:
@@ -41,24 +42,27 @@ def registration_errors(rank: int) -> Report:
 def language_model(rank: int) -> Report:
     """Preset paper with the model files of MODELS: first the same on each rank, then one each."""
     same_file, *own_files = os.environ["MODELS"].split(os.pathsep)
-    report: Report = {}
+    report: Report = {"rates": []}
+    paper = {"preset": "paper", "model": same_file, "window": 256}
 
-    def trained(hooked: bool) -> torch.Tensor:
+    def trained(**options: Any) -> torch.Tensor:
         torch.manual_seed(0)
         ddp = wrapped(Embedded(sparse=False))
-        handle = None
-        if hooked:
-            handle = lmgc_torch.register(ddp, "paper", model=same_file, window=256)
+        handle = lmgc_torch.register(ddp, **options) if options else None
         optimizer = torch.optim.SGD(ddp.parameters(), lr=0.05)
         for word in range(3):
             optimizer.zero_grad()
             step(ddp, torch.tensor([word + rank]))
             optimizer.step()
         if handle is not None:
-            report["rate"] = handle.stats().total.rate
+            report["rates"].append(handle.stats().total.rate)
         return bits(ddp.module.embedding.weight)
 
-    report["same"] = torch.equal(trained(hooked=False), trained(hooked=True))
+    report["same"] = torch.equal(trained(), trained(**paper))
+    quantize = [Quantize(4, scale="row")]
+    report["staged"] = torch.equal(
+        trained(preset="fast", stages=quantize), trained(**paper, stages=quantize)
+    )
     for name, files in (("differ", own_files), ("missing", [same_file, "/none"])):
         report[name] = error_of(
             lambda files=files: lmgc_torch.register(

@@ -171,11 +171,6 @@ def staged(rank: int) -> Report:
 
     report["differ"] = register(stages=[stages.Quantize(4 if rank == 0 else 8)])
     report["feedback"] = register(stages=[stages.Sign()], error_feedback=rank == 0)
-    report["paper"] = error_of(
-        lambda: lmgc_torch.register(
-            DistributedDataParallel(Known()), "paper", stages=[stages.Sign()]
-        )
-    )
     report["hosts"] = register(stages=[stages.Sign()], hosts=[[0], [1], [2]])
     other = error_of(
         lambda: Trained([stages.Sign()]).handle.load_residual_state_dict({"a": torch.ones(1)})

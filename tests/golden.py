@@ -29,6 +29,12 @@ def _cases() -> dict[str, Case]:
     ):
         cases[name] = {"dtype": "bfloat16", "shape": [96], "period": 5, "options": options}
     for name, stage in (
+        ("paper-levels-8", stages.Quantize(8)),
+        ("paper-levels-4-row", stages.Quantize(4, scale="row")),
+        ("paper-sparse-top", stages.TopK(share=0.1)),
+    ):
+        cases[name] = {"dtype": "float32", "shape": [24, 9], "options": {"stages": [stage]}}
+    for name, stage in (
         ("fast-levels-8", stages.Quantize(8)),
         ("max-levels-4-row", stages.Quantize(4, scale="row")),
         ("fast-levels-2-block-stochastic", stages.Quantize(2, "block", "stochastic", 100)),

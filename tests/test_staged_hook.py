@@ -55,7 +55,6 @@ def test_stages_compose_with_pytorchs_casts(staged: Reports) -> None:
     [
         ("differ", ["ranks differ in stages", "Quantize(bits=4", "Quantize(bits=8"]),
         ("feedback", ["ranks differ in error_feedback (rank 0: True; ranks 1, 2: False)"]),
-        ("paper", ["preset paper takes no stages"]),
         ("hosts", ["leave hosts away"]),
         ("nan", ["rank 1", "parameter vector has a NaN or an infinity"]),
     ],

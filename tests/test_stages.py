@@ -276,7 +276,6 @@ def test_options_are_refused_with_those_that_exist() -> None:
             "first choose, then quantize",
         ),
         (lambda: lmgc_torch.Codec(stages=[stages.Sign(), stages.Cast()]), "at most one stage"),
-        (lambda: lmgc_torch.Codec("paper", stages=[stages.Sign()]), "paper takes no stages"),
         (lambda: lmgc_torch.Codec().stage(torch.ones(3)), "the codec has no stages"),
     ):
         with pytest.raises(ValueError, match=message):

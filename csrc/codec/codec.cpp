@@ -65,8 +65,6 @@ Header header_of(const at::Tensor& gradient) {
   return {.dtype = payload_dtype(gradient.scalar_type()), .shape = gradient.sizes().vec()};
 }
 
-bool is_staged(Preset preset) { return preset == Preset::kLevels || preset == Preset::kSparse; }
-
 using Spans = std::vector<std::span<const std::byte>>;
 
 std::size_t size_of(const Spans& parts) {
@@ -139,11 +137,10 @@ at::Tensor Codec::encode(const at::Tensor& gradient, std::span<const Parameter> 
 
 at::Tensor Codec::encode_staged(const Staged& staged, std::span<const Parameter> parameters,
                                 std::uint64_t occasion) const {
-  const Preset preset = preset_of(staged);
+  const Preset preset = preset_of(staged, *representation_);
   if (preset == Preset::kRaw || staged.values.numel() == 0) {
     return encode(staged.values, parameters, true, occasion);
   }
-  TORCH_CHECK_VALUE(takes_stages(), "lmgc encode: preset paper codes no stages' integers");
   Header header = header_of(staged.values);
   const Parameter whole{staged.values.sizes().vec(), nullptr};
   if (parameters.empty()) parameters = {&whole, 1};
@@ -161,8 +158,6 @@ at::Tensor Codec::encode_staged(const Staged& staged, std::span<const Parameter>
   body.insert(body.begin(), first);
   return joined(body);
 }
-
-bool Codec::takes_stages() const { return representation_->preset() == Preset::kStructure; }
 
 at::Tensor Codec::decode(const at::Tensor& payload, std::span<const Parameter> parameters) const {
   const at::Tensor host = host_payload(payload);
@@ -208,7 +203,7 @@ void Codec::decode_into(const at::Tensor& payload, std::span<const Parameter> pa
 Payload Codec::read(std::span<const std::byte> bytes) const {
   Payload payload = read_payload(bytes);
   const Preset preset = payload.header.preset;
-  if (is_staged(preset) && takes_stages()) {
+  if (reads_staged(preset, *representation_)) {
     if (payload.header.dtype != DType::kFloat32) {
       throw PayloadError(PayloadError::Kind::kDType, "staged values of another dtype than float32");
     }
@@ -223,7 +218,7 @@ Payload Codec::read(std::span<const std::byte> bytes) const {
 std::uint64_t Codec::capacity_bytes(const Payload& payload) const {
   const Preset preset = payload.header.preset;
   if (preset == Preset::kRaw) return payload.body.size();
-  if (is_staged(preset)) return staged_capacity_bytes(preset, payload.body);
+  if (reads_staged(preset, *representation_)) return staged_capacity_bytes(preset, payload.body);
   return representation_->capacity_bytes(payload.header.dtype, payload.body);
 }
 
@@ -237,7 +232,7 @@ void Codec::decode_body(const Payload& payload, std::span<const Parameter> param
                              std::to_string(values.size()) + " bytes of values");
     }
     std::copy(payload.body.begin(), payload.body.end(), values.begin());
-  } else if (is_staged(header.preset)) {
+  } else if (reads_staged(header.preset, *representation_)) {
     const std::span floats{reinterpret_cast<float*>(values.data()), values.size() / sizeof(float)};
     if (!floats.empty()) {
       decode_staged(header.preset, payload.body, parameters, *representation_, floats);

@@ -36,8 +36,7 @@ class Codec {
                                   std::span<const Parameter> parameters = {},
                                   bool raw_fallback = true, std::uint64_t occasion = 0) const;
 
-  /// The same of what lossy stages made: its `values` are decoded. Throws c10::ValueError under
-  /// preset paper.
+  /// The same of what lossy stages made: its `values` are decoded.
   [[nodiscard]] at::Tensor encode_staged(const Staged& staged,
                                          std::span<const Parameter> parameters,
                                          std::uint64_t occasion = 0) const;
@@ -53,8 +52,6 @@ class Codec {
                    at::Tensor& gradient, std::uint64_t occasion = 0) const;
 
  private:
-  /// Whether this preset codes what stages make: those of structure do.
-  [[nodiscard]] bool takes_stages() const;
   /// Throws PayloadError, also for another preset's.
   [[nodiscard]] Payload read(std::span<const std::byte> bytes) const;
   /// Most bytes of values that a payload can hold.

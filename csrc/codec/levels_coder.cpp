@@ -6,14 +6,11 @@
 
 #include "codec/level_tile.h"
 #include "codec/payload_error.h"
-#include "codec/side_symbols.h"
+#include "codec/steps_coder.h"
 #include "codec/tile_jobs.h"
 #include "codec/tile_sections.h"
-#include "coder/range_decoder.h"
-#include "coder/range_encoder.h"
 #include "default_environment.h"
 #include "parallel.h"
-#include "predict/scales.h"
 
 namespace lmgc::codec {
 namespace {
@@ -25,54 +22,10 @@ constexpr std::size_t kSparse = 12;
   throw PayloadError(PayloadError::Kind::kCorrupt, what);
 }
 
-/// Calls work(first step, steps) for what is coded together: runs of many steps by themselves.
-template <typename Work>
-void each_sequence(std::span<const StepRun> runs, const Work& work) {
-  constexpr std::uint64_t kMany = 8;
-  std::uint64_t first = 0, count = 0;
-  for (const StepRun& run : runs) {
-    if (count > 0 && (run.steps() >= kMany || count >= kMany)) {
-      work(first, count);
-      first += std::exchange(count, 0);
-    }
-    count += run.steps();
-  }
-  if (count > 0) work(first, count);
-}
-
-std::vector<std::byte> encode_steps(const Levels& levels) {
-  std::vector<std::int16_t> numbers;
-  for (const std::uint16_t step : levels.steps) {
-    numbers.push_back(step == 0 ? predict::kZeroLine : static_cast<std::int16_t>(step));
-  }
-  coder::RangeEncoder encoder;
-  each_sequence(levels.runs, [&](std::uint64_t first, std::uint64_t count) {
-    encode_side_symbols(std::span(numbers).subspan(first, count), encoder);
-  });
-  return std::move(encoder).finish();
-}
-
-std::vector<std::uint16_t> decode_steps(std::span<const StepRun> runs,
-                                        std::span<const std::byte> code, std::uint64_t count) {
-  std::vector<std::int16_t> numbers(count);
-  coder::RangeDecoder decoder(code);
-  each_sequence(runs, [&](std::uint64_t first, std::uint64_t steps) {
-    decode_side_symbols(decoder, std::span(numbers).subspan(first, steps));
-  });
-  std::vector<std::uint16_t> steps;
-  for (const std::int16_t number : numbers) {
-    const bool any = number != predict::kZeroLine;
-    steps.push_back(any ? static_cast<std::uint16_t>(std::clamp<int>(number, kLeastStep, kMostStep))
-                        : std::uint16_t{0});
-  }
-  return steps;
-}
-
 struct Head {
   predict::LevelRange range;
   Table table;
   std::vector<StepRun> runs;
-  std::uint64_t steps = 0;
 };
 
 Head read_head(ByteReader& reader) {
@@ -81,17 +34,7 @@ Head read_head(ByteReader& reader) {
   head.range = {range & 127, range > 127};
   if (head.range.most == 0 || (head.range.signs && head.range.most != 1)) corrupt("no levels");
   head.table = read_table(reader);
-  const std::uint64_t count = reader.varint();
-  if (count > reader.rest().size() / 2) corrupt("more runs of steps than bytes");
-  std::uint64_t left = head.table.values;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t values = reader.varint(), run = reader.varint();
-    if (values == 0 || values > left || run > values) corrupt("runs of steps");
-    head.runs.push_back({values, run == 0 ? values : run});
-    head.steps += head.runs.back().steps();
-    left -= values;
-  }
-  if (left != 0) corrupt("values without a step");
+  head.runs = read_runs(reader, head.table.values);
   return head;
 }
 
@@ -180,12 +123,8 @@ Parts encode_levels(const Levels& levels, std::span<const Parameter> parameters,
   ByteWriter body;
   body.fixed(static_cast<std::uint8_t>(levels.range.most | (levels.range.signs ? 128 : 0)));
   write_table(fingerprint, pieces, body);
-  body.varint(levels.runs.size());
-  for (const StepRun& run : levels.runs) {
-    body.varint(run.values);
-    body.varint(run.run == run.values ? 0 : run.run);
-  }
-  const std::vector<std::byte> step_code = encode_steps(levels);
+  write_runs(levels.runs, body);
+  const std::vector<std::byte> step_code = encode_steps(levels.runs, levels.steps);
   body.varint(step_code.size());
   for (const auto& code : codes) body.varint(code.size());
   body.bytes(step_code);
@@ -211,7 +150,7 @@ void decode_levels(std::span<const std::byte> body, std::span<const Parameter> p
   const std::uint64_t step_bytes = reader.varint();
   std::vector<std::uint64_t> sizes;
   for (std::size_t i = 0; i < jobs.size(); ++i) sizes.push_back(reader.varint());
-  const StepMap steps(head.runs, decode_steps(head.runs, reader.bytes(step_bytes), head.steps));
+  const StepMap steps(head.runs, decode_steps(head.runs, reader.bytes(step_bytes)));
   std::vector<std::span<const std::byte>> codes;
   for (const std::uint64_t size : sizes) codes.push_back(reader.bytes(size));
   if (!reader.rest().empty()) corrupt("bytes after the last tile");

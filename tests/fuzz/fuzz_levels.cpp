@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "codec/levels_coder.h"
+#include "codec/levels_text.h"
 #include "codec/payload_error.h"
 #include "codec/sparse_coder.h"
+#include "fuzz_text.h"
 
 namespace {
 
@@ -33,6 +35,10 @@ void decode(std::span<const std::byte> bytes) {
   }
   std::vector<float> values(100);
   try {
+    decode_levels_text(bytes, fuzzed_text(), values);
+  } catch (const PayloadError&) {
+  }
+  try {
     ByteReader reader(bytes);
     static_cast<void>(decode_places(reader, 3, values.size()));
   } catch (const PayloadError&) {
@@ -54,23 +60,24 @@ void round_trip_levels(std::span<const std::byte> bytes) {
     integers.push_back(static_cast<std::int8_t>(number(i) % (2 * most + 1) - most));
   }
   levels.integers = integers;
-  const auto run =
-      std::min<std::uint64_t>(static_cast<std::uint64_t>(number(2)) + 1, integers.size());
+  const auto run = std::min(static_cast<std::size_t>(number(2)) + 1, integers.size());
   levels.runs = {{integers.size(), run}};
   std::vector<std::uint16_t> steps;
-  for (std::uint64_t i = 0; i < levels.runs.front().steps(); ++i) {
-    steps.push_back(static_cast<std::uint16_t>(kLeastStep + i * 37 % 3900));
+  for (std::size_t start = 0; start < integers.size(); start += run) {
+    const auto of_step = std::span(integers).subspan(start, std::min(run, integers.size() - start));
+    const bool any = std::ranges::any_of(of_step, [](std::int8_t integer) { return integer != 0; });
+    steps.push_back(static_cast<std::uint16_t>(any ? kLeastStep + start / run * 37 % 3900 : 0));
   }
   levels.steps = steps;
   const std::int64_t rows = count / 20;
   const Parameter parameters[]{{{rows, 20}, {}}, {{count - rows * 20}, {}}};
-  const auto body = joined(encode_levels(levels, parameters, true));
-  std::vector<float> decoded(integers.size()), step(integers.size());
-  decode_levels(body, {}, decoded);
-  StepMap(levels.runs, levels.steps).fill(0, step.size(), step.data());
-  for (std::size_t i = 0; i < decoded.size(); ++i) {
-    if (decoded[i] != static_cast<float>(integers[i]) * step[i]) std::abort();
-  }
+  std::vector<float> expected(integers.size()), decoded(integers.size());
+  StepMap(levels.runs, levels.steps).fill(0, expected.size(), expected.data());
+  for (std::size_t i = 0; i < expected.size(); ++i) expected[i] *= static_cast<float>(integers[i]);
+  decode_levels(joined(encode_levels(levels, parameters, true)), {}, decoded);
+  if (decoded != expected) std::abort();
+  decode_levels_text(joined(encode_levels_text(levels, fuzzed_text())), fuzzed_text(), decoded);
+  if (decoded != expected) std::abort();
 }
 
 void round_trip_sparse(std::span<const std::byte> bytes) {

@@ -10,9 +10,9 @@
 #include "codec/header.h"
 #include "codec/payload_error.h"
 #include "codec/structure_representation.h"
-#include "codec/text_representation.h"
 #include "fuzz_coder.h"
 #include "fuzz_levels.h"
+#include "fuzz_text.h"
 #include "fuzz_tile.h"
 #include "serialize/dtype.h"
 
@@ -22,50 +22,12 @@ using lmgc::codec::Parameter;
 using lmgc::codec::PayloadError;
 using lmgc::codec::Representation;
 using lmgc::codec::StructureRepresentation;
-using lmgc::codec::TextRepresentation;
 using lmgc::serialize::DType;
 
 constexpr std::uint64_t kMaxDecodedBytes = 1 << 20;
 
-/// Stands for the language model: needs no weights, and serves chunks in lockstep as it does.
-class PositionPrior final : public lmgc::prior::Prior {
- public:
-  explicit PositionPrior(std::size_t alphabet) : weights_(alphabet) {}
-  std::size_t alphabet() const override { return weights_.size(); }
-  void start(std::size_t chunks) override {
-    chunks_ = chunks;
-    position_ = 0;
-  }
-  std::span<const std::uint32_t> cumulative_frequencies() override {
-    tables_.resize(chunks_ * (alphabet() + 1));
-    std::fill(weights_.begin(), weights_.end(), 1);
-    weights_[position_ % alphabet()] = 100;
-    for (std::size_t chunk = 0; chunk < chunks_; ++chunk) {
-      lmgc::prior::frequencies_from_weights(weights_.data(), alphabet(),
-                                            tables_.data() + chunk * (alphabet() + 1));
-    }
-    return tables_;
-  }
-  void update(std::span<const std::uint16_t> symbols) override {
-    chunks_ = symbols.size();
-    ++position_;
-  }
-
- private:
-  std::vector<std::uint32_t> weights_, tables_;
-  std::size_t chunks_ = 0, position_ = 0;
-};
-
 const Representation& structure() {
   static const StructureRepresentation representation(true);
-  return representation;
-}
-
-const Representation& text() {
-  static const TextRepresentation representation(
-      {}, 64, 128, 3, {}, [](const lmgc::serialize::TextFormat& format, std::size_t) {
-        return std::make_unique<PositionPrior>(format.characters().size());
-      });
   return representation;
 }
 
@@ -139,7 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz_levels(data[0] & 1, bytes);
     return 0;
   }
-  const Representation& representation = data[0] & 1 ? text() : structure();
+  const Representation& representation = data[0] & 1 ? fuzzed_text() : structure();
   switch (data[0] / 2 % 4) {
     case 0:
       decode_payload(representation, bytes);
