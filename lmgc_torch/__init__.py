@@ -14,6 +14,7 @@ from lmgc_torch.collectives import (
     reduce_scatter_tensor,
 )
 from lmgc_torch.compress_hook import HookState, compress_hook
+from lmgc_torch.compressed_group import CompressedGroup
 from lmgc_torch.fsdp import register_fsdp
 from lmgc_torch.hook import Handle, register
 from lmgc_torch.stats import Counters, Stats, StatsLog
@@ -24,6 +25,7 @@ __all__ = [
     "SERIALIZATIONS",
     "Codec",
     "CodecOptions",
+    "CompressedGroup",
     "Counters",
     "Handle",
     "HookState",

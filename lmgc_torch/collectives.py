@@ -9,13 +9,13 @@ from weakref import WeakKeyDictionary
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import _create_work_from_future  # type: ignore[attr-defined]
 
 from lmgc_torch import _C
 from lmgc_torch.codec import Codec
 from lmgc_torch.groups import make_communicator
 from lmgc_torch.handshake import SAME_INSTALLATION, installation, shake_hands
 from lmgc_torch.stats import Counters, counters_of
+from lmgc_torch.work import CallWork, Tensors
 
 __all__ = [
     "all_gather",
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Op = dist.ReduceOp | dist.ReduceOp.RedOpType
-Future = torch.futures.Future[list[torch.Tensor]]
+Future = torch.futures.Future[Tensors]
 
 
 def all_reduce(
@@ -175,8 +175,7 @@ def _call(
     else:
         future = start(members, coding, None)
     if async_op:
-        work: dist.Work = _create_work_from_future(future)
-        return work
+        return CallWork(future)
     future.wait()
     return None
 

@@ -16,6 +16,7 @@ from ddp_collectives import (
     collective_gone,
     collectives,
 )
+from ddp_compressed_group import compressed_group
 from ddp_differences import differences
 from ddp_endurance import endurance
 from ddp_equality import groups, on_gpu, training
@@ -65,6 +66,7 @@ SCENARIOS = {
         collective_errors,
         collective_gone,
         collectives,
+        compressed_group,
         differences,
         endurance,
         faults,
