@@ -2,6 +2,7 @@
 #include "coder/bind.h"
 #include "communicator/bind.h"
 #include "hook/bind.h"
+#include "mixture/bind.h"
 #include "model/bind.h"
 #ifdef LMGC_CUDA
 #include "model/cuda/bind.h"
@@ -16,6 +17,7 @@ PYBIND11_MODULE(_C, module) {
   lmgc::model::cuda::bind(module);
 #endif
   lmgc::coder::bind(module);
+  lmgc::mixture::bind(module);
   lmgc::predict::bind_kernels(module);
   lmgc::predict::bind_history(module);
   lmgc::codec::bind(module);

@@ -37,6 +37,7 @@ def rans_decode(
     path: str,
     blocks: Sequence[int] = ...,
 ) -> torch.Tensor: ...
+def logistic_tables() -> tuple[list[int], list[int]]: ...
 def set_predict_gemm_path(name: str) -> None: ...
 
 class SideDict(TypedDict):
@@ -105,7 +106,10 @@ class Codec:
         bytes_per_group: int,
         byte_order: int,
         window: int,
+        mixture: bool = ...,
     ) -> Codec: ...
+    @staticmethod
+    def experts(byte_order: int) -> Codec: ...
     def encode(
         self,
         gradient: torch.Tensor,

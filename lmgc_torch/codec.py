@@ -15,13 +15,15 @@ from lmgc_torch.stages import Stage, make_chain, stage_values
 PRESETS = ("fast", "balanced", "max", "paper")
 SERIALIZATIONS = tuple(_C.SERIALIZATIONS)
 BYTE_ORDERS = ("big", "little")
+PRIORS = ("model", "mixture", "experts")
 
 
 @dataclass(frozen=True)
 class CodecOptions:
     """What a codec was made with; ranks must agree on all of it.
 
-    `serialization`, `bytes_per_group`, `byte_order` and `window` matter under `paper` alone.
+    `serialization`, `bytes_per_group`, `byte_order`, `window` and `prior` matter under `paper`
+    alone.
     """
 
     preset: str = "fast"
@@ -29,6 +31,7 @@ class CodecOptions:
     bytes_per_group: int = 4
     byte_order: str = "big"
     window: int = 2048
+    prior: str = "model"
     stages: tuple[Stage, ...] = ()
     seed: int = 0
 
@@ -36,8 +39,11 @@ class CodecOptions:
         _require("preset", self.preset, PRESETS)
         _require("serialization", self.serialization, SERIALIZATIONS)
         _require("byte_order", self.byte_order, BYTE_ORDERS)
+        _require("prior", self.prior, PRIORS)
         if not 1 <= self.bytes_per_group <= 8:
             raise ValueError(f"bytes_per_group is {self.bytes_per_group}; use 1 to 8")
+        if self.stages and self.prior != "model":
+            raise ValueError(f"prior {self.prior} takes no stages; use prior='model'")
         make_chain(self.stages)
 
 
@@ -56,6 +62,8 @@ class Codec:
         bytes_per_group: bytes between two separators, 1 to 8.
         byte_order: `big` writes an element's sign and exponent first, `little` last.
         window: tokens the model sees, with the one that opens the window.
+        prior: who predicts symbols under `paper`: `model`, the language model alone, as in LM-GC;
+            `mixture`, the model beside integer experts; `experts`, those alone, without a model.
         device: where the model of `paper` runs, "cpu" or "cuda"; payloads are the same.
         stages: lossy ones in front (`lmgc_torch.stages`): one that chooses values, one that
             quantizes them, or both. Payloads hold float32, or what `Cast` gives. Under `paper`
@@ -63,7 +71,8 @@ class Codec:
         seed: of what stages draw, another at each call.
 
     Raises:
-        ValueError: an option that does not exist, named with those that do.
+        ValueError: an option that does not exist, named with those that do; stages beside another
+            prior than the model alone.
         FileNotFoundError: `paper` without a model file, with how to get one.
     """
 
@@ -77,12 +86,20 @@ class Codec:
         bytes_per_group: int = 4,
         byte_order: str = "big",
         window: int = 2048,
+        prior: str = "model",
         device: str | torch.device = "cpu",
         stages: Sequence[Stage] = (),
         seed: int = 0,
     ) -> None:
         self.options = CodecOptions(
-            preset, serialization, bytes_per_group, byte_order, window, tuple(stages), seed
+            preset,
+            serialization,
+            bytes_per_group,
+            byte_order,
+            window,
+            prior,
+            tuple(stages),
+            seed,
         )
         self._chain = make_chain(stages) if stages else None
         self._shapes = [tuple(shape) for shape in shapes or ()]
@@ -94,7 +111,9 @@ class Codec:
         ]
         self._last_call: torch.futures.Future[Any] | None = None  # whose history is this one's
         self.fingerprint = ""  # SHA-256 of the language model, if there is one
-        if preset == "paper":
+        if preset == "paper" and prior == "experts":
+            self._codec = _C.Codec.experts(BYTE_ORDERS.index(byte_order))
+        elif preset == "paper":
             from lmgc_torch.model import load_language_model  # it takes file readers along
 
             language_model = load_language_model(model, device)
@@ -105,6 +124,7 @@ class Codec:
                 bytes_per_group,
                 BYTE_ORDERS.index(byte_order),
                 window,
+                mixture=prior == "mixture",
             )
         else:
             self._codec = _C.Codec.structure(own_rows=preset == "max")

@@ -34,6 +34,14 @@ def _cases() -> dict[str, Case]:
         ("paper-sparse-top", stages.TopK(share=0.1)),
     ):
         cases[name] = {"dtype": "float32", "shape": [24, 9], "options": {"stages": [stage]}}
+    for prior in ("mixture", "experts"):
+        for dtype in ("float32", "bfloat16"):
+            cases[f"paper-prior-{prior}-{dtype}"] = {
+                "dtype": dtype,
+                "shape": [72, 65] if prior == "experts" else [300],
+                "period": 2000 if prior == "experts" else 60,
+                "options": {"prior": prior, "window": 300},
+            }
     for name, stage in (
         ("fast-levels-8", stages.Quantize(8)),
         ("max-levels-4-row", stages.Quantize(4, scale="row")),

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codec/codec.h"
+#include "codec/mixture_representation.h"
 #include "codec/observe.h"
 #include "codec/payload_error.h"
 #include "codec/shards.h"
@@ -49,36 +50,44 @@ void raise_signals() {
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
+/// The text and its windows as Python says them.
+struct Text {
+  std::uint8_t serialization, bytes_per_group, byte_order;
+  std::size_t window;
+};
+
 /// `Prior`: a prior from a `Model`, a text format and a window.
 template <typename Prior, typename Model>
-std::shared_ptr<Codec> paper(std::shared_ptr<Model> model, std::size_t lanes,
-                             std::uint8_t serialization, std::uint8_t bytes_per_group,
-                             std::uint8_t byte_order, std::size_t window) {
-  const serialize::TextFormat format{static_cast<serialize::Serialization>(serialization),
-                                     bytes_per_group,
-                                     static_cast<serialize::ByteOrder>(byte_order)};
+std::shared_ptr<Codec> paper(std::shared_ptr<Model> model, std::size_t lanes, const Text& text,
+                             bool mixture) {
+  const TextHead head{{static_cast<serialize::Serialization>(text.serialization),
+                       text.bytes_per_group, static_cast<serialize::ByteOrder>(text.byte_order)},
+                      text.window,
+                      model->fingerprint()};
   const auto context = static_cast<std::size_t>(model->architecture().context);
-  return std::make_shared<Codec>(std::make_shared<TextRepresentation>(
-      format, window, context, lanes, model->fingerprint(),
-      [model](const serialize::TextFormat& text, std::size_t tokens) {
-        return std::make_unique<Prior>(model, text, tokens, raise_signals);
-      }));
+  const auto prior = [model](const serialize::TextFormat& format, std::size_t window) {
+    return std::make_unique<Prior>(model, format, window, raise_signals);
+  };
+  if (mixture) {
+    return std::make_shared<Codec>(std::make_shared<MixtureRepresentation>(head, context, prior));
+  }
+  return std::make_shared<Codec>(std::make_shared<TextRepresentation>(head, context, lanes, prior));
 }
 
 std::shared_ptr<Codec> paper_on_host(std::shared_ptr<model::LanguageModel> model,
                                      std::uint8_t serialization, std::uint8_t bytes_per_group,
-                                     std::uint8_t byte_order, std::size_t window) {
-  return paper<prior::LanguageModelPrior>(std::move(model), kLanes, serialization, bytes_per_group,
-                                          byte_order, window);
+                                     std::uint8_t byte_order, std::size_t window, bool mixture) {
+  return paper<prior::LanguageModelPrior>(
+      std::move(model), kLanes, {serialization, bytes_per_group, byte_order, window}, mixture);
 }
 
 #ifdef LMGC_CUDA
 std::shared_ptr<Codec> paper_on_cuda(std::shared_ptr<model::cuda::LanguageModel> model,
                                      std::uint8_t serialization, std::uint8_t bytes_per_group,
-                                     std::uint8_t byte_order, std::size_t window) {
+                                     std::uint8_t byte_order, std::size_t window, bool mixture) {
   const auto lanes = static_cast<std::size_t>(model->lanes(static_cast<std::int64_t>(window)));
-  return paper<prior::CudaLanguageModelPrior>(std::move(model), lanes, serialization,
-                                              bytes_per_group, byte_order, window);
+  return paper<prior::CudaLanguageModelPrior>(
+      std::move(model), lanes, {serialization, bytes_per_group, byte_order, window}, mixture);
 }
 #endif
 
@@ -100,7 +109,8 @@ void bind(py::module_& module) {
   py::class_<Codec, std::shared_ptr<Codec>> codec(module, "Codec");
 #ifdef LMGC_CUDA
   codec.def_static("paper", &paper_on_cuda, py::arg("model"), py::arg("serialization"),
-                   py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"));
+                   py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"),
+                   py::arg("mixture") = false);
 #endif
   codec
       .def_static(
@@ -110,7 +120,15 @@ void bind(py::module_& module) {
           },
           py::arg("own_rows") = false)
       .def_static("paper", &paper_on_host, py::arg("model"), py::arg("serialization"),
-                  py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"))
+                  py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"),
+                  py::arg("mixture") = false)
+      .def_static(
+          "experts",
+          [](std::uint8_t byte_order) {
+            return std::make_shared<Codec>(std::make_shared<MixtureRepresentation>(
+                static_cast<serialize::ByteOrder>(byte_order), raise_signals));
+          },
+          py::arg("byte_order"))
       .def(
           "encode",
           [](const Codec& codec, const at::Tensor& gradient,

@@ -20,7 +20,8 @@ constexpr std::size_t kFixedBytes = kHashedFrom + 8 + 3;
 }  // namespace
 
 const char* preset_name(Preset preset) {
-  constexpr std::array kNames{"raw", "structure", "paper", "levels", "sparse", "levels as text"};
+  constexpr std::array kNames{
+      "raw", "structure", "paper", "levels", "sparse", "levels as text", "paper with a mixture"};
   return kNames[static_cast<std::size_t>(preset)];
 }
 
@@ -88,7 +89,7 @@ Payload read_payload(std::span<const std::byte> bytes) {
   const auto preset = reader.fixed<std::uint8_t>();
   const auto dtype = reader.fixed<std::uint8_t>();
   const auto dimensions = reader.fixed<std::uint8_t>();
-  if (preset > static_cast<std::uint8_t>(Preset::kLevelsText)) {
+  if (preset > static_cast<std::uint8_t>(Preset::kMixture)) {
     throw PayloadError(Kind::kPreset, "unknown preset number " + std::to_string(preset));
   }
   if (dtype >= serialize::kDTypes.size()) {

@@ -16,7 +16,15 @@ inline constexpr std::uint64_t kMaxExtent = std::uint64_t{1} << 48;
 inline constexpr std::size_t kMaxHeaderBytes = 64;
 
 /// What wrote the body, by its number in a payload.
-enum class Preset : std::uint8_t { kRaw, kStructure, kPaper, kLevels, kSparse, kLevelsText };
+enum class Preset : std::uint8_t {
+  kRaw,
+  kStructure,
+  kPaper,
+  kLevels,
+  kSparse,
+  kLevelsText,
+  kMixture
+};
 
 [[nodiscard]] const char* preset_name(Preset preset);
 

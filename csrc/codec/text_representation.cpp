@@ -10,13 +10,11 @@
 #include "codec/payload_error.h"
 #include "coder/range_decoder.h"
 #include "coder/range_encoder.h"
-#include "hex.h"
 #include "parallel.h"
 
 namespace lmgc::codec {
 namespace {
 
-using serialize::TextFormat;
 using Kind = PayloadError::Kind;
 
 /// Chunks whose symbols a thread decodes one after another.
@@ -50,16 +48,11 @@ void decode_chunks(prior::Prior& prior, std::span<const std::span<const std::byt
 
 }  // namespace
 
-TextRepresentation::TextRepresentation(const TextFormat& format, std::size_t window,
-                                       std::size_t max_window, std::size_t lanes,
-                                       const Fingerprint& fingerprint, PriorFactory prior)
-    : format_(format),
-      window_(window),
-      lanes_(lanes),
-      fingerprint_(fingerprint),
-      prior_(std::move(prior)) {
-  if (window > max_window || format.symbols_per_window(window) == 0) {
-    throw std::invalid_argument("lmgc: a window of " + std::to_string(window) +
+TextRepresentation::TextRepresentation(const TextHead& head, std::size_t max_window,
+                                       std::size_t lanes, PriorFactory prior)
+    : head_(head), lanes_(lanes), prior_(std::move(prior)) {
+  if (head.window > max_window || head.format.symbols_per_window(head.window) == 0) {
+    throw std::invalid_argument("lmgc: a window of " + std::to_string(head.window) +
                                 " tokens; it must hold one group and the token that opens it, and "
                                 "this model sees at most " +
                                 std::to_string(max_window));
@@ -84,10 +77,10 @@ void TextRepresentation::for_lanes(std::size_t chunks, const Work& work) const {
 
 Parts TextRepresentation::encode(serialize::DType dtype, std::span<const std::byte> values,
                                  std::span<const Parameter>) const {
-  const std::vector<std::uint16_t> symbols = format_.to_symbols(dtype, values);
-  const std::size_t run = format_.symbols_per_window(window_);
+  const std::vector<std::uint16_t> symbols = head_.format.to_symbols(dtype, values);
+  const std::size_t run = head_.format.symbols_per_window(head_.window);
   const std::size_t count = (symbols.size() + run - 1) / run;
-  const auto prior = prior_(format_, window_);
+  const auto prior = prior_(head_.format, head_.window);
   std::vector<std::vector<std::byte>> chunks(count);
   for_lanes(count, [&](std::size_t first, std::size_t lanes) {
     const std::size_t start = first * run;
@@ -101,11 +94,7 @@ Parts TextRepresentation::encode(serialize::DType dtype, std::span<const std::by
   });
 
   ByteWriter body;
-  body.fixed(static_cast<std::uint8_t>(format_.serialization));
-  body.fixed(format_.bytes_per_group);
-  body.fixed(static_cast<std::uint8_t>(format_.byte_order));
-  body.fixed(static_cast<std::uint32_t>(window_));
-  body.bytes(std::as_bytes(std::span(fingerprint_)));
+  head_.write(body);
   for (const auto& chunk : chunks) body.varint(chunk.size());
   chunks.insert(chunks.begin(), std::move(body.written()));
   return chunks;
@@ -113,38 +102,15 @@ Parts TextRepresentation::encode(serialize::DType dtype, std::span<const std::by
 
 std::uint64_t TextRepresentation::capacity_bytes(serialize::DType,
                                                  std::span<const std::byte> body) const {
-  return body.size() / 2 * window_;  // a chunk takes a byte of the table and one of code
+  return body.size() / 2 * head_.window;  // a chunk takes a byte of the table and one of code
 }
 
 void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byte> body,
                                 std::span<const Parameter>, std::span<std::byte> values) const {
   ByteReader reader(body);
-  const auto serialization = reader.fixed<std::uint8_t>();
-  const auto bytes_per_group = reader.fixed<std::uint8_t>();
-  const auto byte_order = reader.fixed<std::uint8_t>();
-  const std::size_t window = reader.fixed<std::uint32_t>();
-  const auto fingerprint = reader.bytes(fingerprint_.size());
-  if (!std::ranges::equal(fingerprint, std::as_bytes(std::span(fingerprint_)))) {
-    Fingerprint theirs;
-    std::ranges::copy(fingerprint, std::as_writable_bytes(std::span(theirs)).begin());
-    throw PayloadError(Kind::kModel, "written with model " + hex(std::as_bytes(std::span(theirs))) +
-                                         ", this codec has " +
-                                         hex(std::as_bytes(std::span(fingerprint_))) +
-                                         "; load the same model on every side");
-  }
-  if (serialization >= serialize::kSerializationNames.size() || bytes_per_group == 0 ||
-      bytes_per_group > serialize::kMaxBytesPerGroup || byte_order > 1) {
-    throw PayloadError(Kind::kCorrupt, "unknown text format");
-  }
-  const TextFormat format{static_cast<serialize::Serialization>(serialization), bytes_per_group,
-                          static_cast<serialize::ByteOrder>(byte_order)};
-  const std::size_t run = window <= window_ ? format.symbols_per_window(window) : 0;
-  if (run == 0) {
-    throw PayloadError(Kind::kCorrupt, "a window of " + std::to_string(window) +
-                                           " tokens; this codec reads windows up to " +
-                                           std::to_string(window_));
-  }
-
+  const TextHead head = head_.read(reader);
+  const serialize::TextFormat& format = head.format;
+  const std::size_t run = format.symbols_per_window(head.window);
   const std::size_t symbol_count = values.size() * format.symbols_per_byte();
   const std::size_t chunk_count = (symbol_count + run - 1) / run;
   if (chunk_count > reader.rest().size() / 2) {  // a byte of the table and one of code, at least
@@ -158,7 +124,7 @@ void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byt
   if (!reader.rest().empty()) throw PayloadError(Kind::kCorrupt, "bytes after the last chunk");
 
   std::vector<std::uint16_t> symbols(symbol_count);
-  const auto prior = prior_(format, window);
+  const auto prior = prior_(format, head.window);
   for_lanes(chunks.size(), [&](std::size_t first, std::size_t lanes) {
     const std::size_t start = first * run;
     decode_chunks(*prior, std::span(chunks).subspan(first, lanes), run,

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
 
 #include "codec/representation.h"
+#include "codec/text_head.h"
 #include "prior/prior.h"
 #include "serialize/text_format.h"
 
@@ -14,16 +14,14 @@ namespace lmgc::codec {
 /// prior, one chunk a window.
 class TextRepresentation final : public Representation {
  public:
-  using Fingerprint = std::array<std::uint8_t, 32>;
   /// A prior for texts of a format in windows of a number of tokens.
   using PriorFactory = std::function<std::unique_ptr<prior::Prior>(const serialize::TextFormat&,
                                                                    std::size_t window)>;
 
-  /// `window`: tokens a chunk with the one that opens it, at most `max_window`; decoded payloads
-  /// may have shorter ones. `lanes`: chunks that the prior takes at a time, at most. Throws
-  /// std::invalid_argument for a window in which no group fits.
-  TextRepresentation(const serialize::TextFormat& format, std::size_t window,
-                     std::size_t max_window, std::size_t lanes, const Fingerprint& fingerprint,
+  /// Decoded payloads may have windows shorter than `head`'s, which is at most `max_window`.
+  /// `lanes`: chunks that the prior takes at a time, at most. Throws std::invalid_argument for a
+  /// window in which no group fits.
+  TextRepresentation(const TextHead& head, std::size_t max_window, std::size_t lanes,
                      PriorFactory prior);
 
   [[nodiscard]] Preset preset() const override { return Preset::kPaper; }
@@ -39,9 +37,8 @@ class TextRepresentation final : public Representation {
   template <typename Work>
   void for_lanes(std::size_t chunks, const Work& work) const;
 
-  serialize::TextFormat format_;
-  std::size_t window_, lanes_;
-  Fingerprint fingerprint_;
+  TextHead head_;
+  std::size_t lanes_;
   PriorFactory prior_;
 };
 

@@ -86,4 +86,15 @@ LMGC_HOST_DEVICE constexpr void frequencies_from_scores(const std::int32_t* scor
   return interval;
 }
 
+/// Of symbols of `bits` bits that begin with the `depth` bits of `begin`: the share in 2^16 of
+/// those that go on with a one, at least 1 and below 2^16, by their table.
+[[nodiscard]] LMGC_HOST_DEVICE constexpr std::uint16_t share_of_ones(
+    const std::uint32_t* cumulative, unsigned bits, unsigned begin, unsigned depth) {
+  const unsigned half = 1U << (bits - depth - 1);
+  const std::uint32_t* first = cumulative + (static_cast<std::size_t>(begin) << (bits - depth));
+  const std::uint64_t all = first[2 * half] - first[0], ones = first[2 * half] - first[half];
+  const std::uint64_t share = (ones << 16) / all;
+  return static_cast<std::uint16_t>(share == 0 ? 1 : share);
+}
+
 }  // namespace lmgc::prior

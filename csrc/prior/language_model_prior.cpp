@@ -1,6 +1,7 @@
 #include "prior/language_model_prior.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "model/key_value_cache.h"
@@ -44,10 +45,9 @@ void LanguageModelPrior::update(std::span<const std::uint16_t> symbols) {
   pending_.tell(text_, symbols);
 }
 
-std::vector<Interval> LanguageModelPrior::intervals(std::span<const std::uint16_t> symbols,
-                                                    std::size_t run) {
-  std::vector<Interval> result;
-  result.reserve(symbols.size());
+template <typename Visit>
+void LanguageModelPrior::visit_scores(std::span<const std::uint16_t> symbols, std::size_t run,
+                                      const Visit& visit) {
   for (std::size_t start = 0; start < symbols.size(); start += run) {
     checkpoint_();
     const auto chunk = symbols.subspan(start, std::min(run, symbols.size() - start));
@@ -56,10 +56,30 @@ std::vector<Interval> LanguageModelPrior::intervals(std::span<const std::uint16_
     scores_.resize(chunk.size() * alphabet());
     model_->extend(*cache, window.tokens, 1, window.wanted, *readout_, scores_);
     for (std::size_t i = 0; i < chunk.size(); ++i) {
-      result.push_back(interval_from_scores(scores_.data() + i * alphabet(), alphabet(), chunk[i]));
+      visit(start + i, scores_.data() + i * alphabet());
     }
   }
+}
+
+std::vector<Interval> LanguageModelPrior::intervals(std::span<const std::uint16_t> symbols,
+                                                    std::size_t run) {
+  std::vector<Interval> result(symbols.size());
+  visit_scores(symbols, run, [&](std::size_t i, const std::int32_t* scores) {
+    result[i] = interval_from_scores(scores, alphabet(), symbols[i]);
+  });
   return result;
+}
+
+std::vector<std::uint16_t> LanguageModelPrior::shares_of_ones(
+    std::span<const std::uint16_t> symbols, std::size_t run) {
+  const auto bits = static_cast<std::size_t>(std::countr_zero(alphabet()));
+  std::vector<std::uint16_t> shares(symbols.size() * bits);
+  std::vector<std::uint32_t> weights(alphabet()), table(alphabet() + 1);
+  visit_scores(symbols, run, [&](std::size_t i, const std::int32_t* scores) {
+    frequencies_from_scores(scores, alphabet(), weights.data(), table.data());
+    write_shares_of_ones(table.data(), symbols[i], std::span(shares).subspan(i * bits, bits));
+  });
+  return shares;
 }
 
 }  // namespace lmgc::prior

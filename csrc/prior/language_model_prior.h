@@ -27,8 +27,14 @@ class LanguageModelPrior final : public Prior {
   void update(std::span<const std::uint16_t> symbols) override;
   [[nodiscard]] std::vector<Interval> intervals(std::span<const std::uint16_t> symbols,
                                                 std::size_t run) override;
+  [[nodiscard]] std::vector<std::uint16_t> shares_of_ones(std::span<const std::uint16_t> symbols,
+                                                          std::size_t run) override;
 
  private:
+  /// Calls visit(index, scores) for all symbols, whose scores are [alphabet].
+  template <typename Visit>
+  void visit_scores(std::span<const std::uint16_t> symbols, std::size_t run, const Visit& visit);
+
   std::shared_ptr<const model::LanguageModel> model_;
   std::size_t window_;
   TextTokens text_;

@@ -34,6 +34,15 @@ class Prior {
   /// walk through each, unless a prior knows a faster way. May forget everything.
   [[nodiscard]] virtual std::vector<Interval> intervals(std::span<const std::uint16_t> symbols,
                                                         std::size_t run);
+
+  /// Of an alphabet of 2^bits: for each bit of all `symbols`, high bit first, the share_of_ones of
+  /// its symbol's table, [symbols, bits]. Chunks as in `intervals`, but all in lockstep.
+  [[nodiscard]] virtual std::vector<std::uint16_t> shares_of_ones(
+      std::span<const std::uint16_t> symbols, std::size_t run);
 };
+
+/// Those of one symbol, `shares` [bits], by its table [2^bits + 1].
+void write_shares_of_ones(const std::uint32_t* table, std::uint16_t symbol,
+                          std::span<std::uint16_t> shares);
 
 }  // namespace lmgc::prior

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "codec/mixture_representation.h"
 #include "codec/text_representation.h"
 
 namespace {
@@ -39,12 +40,24 @@ class PositionPrior final : public lmgc::prior::Prior {
   std::size_t chunks_ = 0, position_ = 0;
 };
 
+std::unique_ptr<lmgc::prior::Prior> position(const lmgc::serialize::TextFormat& format,
+                                             std::size_t) {
+  return std::make_unique<PositionPrior>(format.characters().size());
+}
+
+const lmgc::codec::TextHead kHead{.format = {}, .window = 64};
+constexpr std::size_t kMostWindow = 128, kLanes = 3;
+
 }  // namespace
 
 const lmgc::codec::Representation& fuzzed_text() {
-  static const lmgc::codec::TextRepresentation representation(
-      {}, 64, 128, 3, {}, [](const lmgc::serialize::TextFormat& format, std::size_t) {
-        return std::make_unique<PositionPrior>(format.characters().size());
-      });
+  static const lmgc::codec::TextRepresentation representation(kHead, kMostWindow, kLanes, position);
   return representation;
+}
+
+const lmgc::codec::Representation& fuzzed_mixture(bool with_model) {
+  using lmgc::codec::MixtureRepresentation;
+  static const MixtureRepresentation experts(lmgc::serialize::ByteOrder::kLittle, [] {});
+  static const MixtureRepresentation both(kHead, kMostWindow, position);
+  return with_model ? both : experts;
 }
