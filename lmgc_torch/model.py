@@ -114,6 +114,15 @@ _loaded: dict[tuple[str, torch.device], _C.LanguageModel | _C.CudaLanguageModel]
 _lock = threading.Lock()
 
 
+def _renew_lock() -> None:
+    """In a forked child: whoever held it stayed behind."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
 def _source_key(file: Path) -> str:
     files = [file]
     if file.is_dir():

@@ -17,6 +17,7 @@
 #include "prior/cuda_language_model_prior.h"
 #endif
 #include "serialize/text_format.h"
+#include "torch_threads.h"
 
 namespace py = pybind11;
 
@@ -40,6 +41,8 @@ void bind_payload_error(py::module_& module) {
 /// Chunks that go through a model on the CPU in lockstep; a window of 2,048 tokens takes about 24
 /// MB of cache each with a model of 135 million parameters.
 constexpr std::size_t kLanes = 32;
+
+using Computing = py::call_guard<py::gil_scoped_release, TorchThreads>;
 
 /// Ctrl-C ends a long call, on the thread that hears of it.
 void raise_signals() {
@@ -117,22 +120,20 @@ void bind(py::module_& module) {
              const std::vector<Parameter>& parameters,
              bool raw_fallback) { return codec.encode(gradient, parameters, raw_fallback); },
           py::arg("gradient"), py::arg("parameters") = std::vector<Parameter>{},
-          py::arg("raw_fallback") = true, py::call_guard<py::gil_scoped_release>())
+          py::arg("raw_fallback") = true, Computing())
       .def(
           "encode_staged",
           [](const Codec& codec, const Staged& staged, const std::vector<Parameter>& parameters) {
             return codec.encode_staged(staged, parameters);
           },
-          py::arg("staged"), py::arg("parameters") = std::vector<Parameter>{},
-          py::call_guard<py::gil_scoped_release>())
+          py::arg("staged"), py::arg("parameters") = std::vector<Parameter>{}, Computing())
       .def(
           "decode",
           [](const Codec& codec, const at::Tensor& payload,
              const std::vector<Parameter>& parameters) {
             return codec.decode(payload, parameters);
           },
-          py::arg("payload"), py::arg("parameters") = std::vector<Parameter>{},
-          py::call_guard<py::gil_scoped_release>())
+          py::arg("payload"), py::arg("parameters") = std::vector<Parameter>{}, Computing())
       .def(
           "decode_into",
           [](const Codec& codec, const at::Tensor& payload, at::Tensor gradient,
@@ -140,7 +141,7 @@ void bind(py::module_& module) {
             codec.decode_into(payload, parameters, gradient);
           },
           py::arg("payload"), py::arg("gradient"), py::arg("parameters") = std::vector<Parameter>{},
-          py::call_guard<py::gil_scoped_release>());
+          Computing());
   py::class_<Shard>(module, "Shard")
       .def_readonly("parameters", &Shard::parameters)
       .def_readonly("values", &Shard::values)
@@ -161,7 +162,7 @@ void bind(py::module_& module) {
       [](const at::Tensor& average, const std::vector<Parameter>& parameters) {
         observe(average, parameters);
       },
-      py::arg("average"), py::arg("parameters"), py::call_guard<py::gil_scoped_release>());
+      py::arg("average"), py::arg("parameters"), Computing());
   py::list serializations;
   for (const auto name : serialize::kSerializationNames) serializations.append(std::string(name));
   module.attr("SERIALIZATIONS") = serializations;

@@ -1,10 +1,10 @@
 #include "model/matrix.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cstring>
 #include <memory>
+
+#include "parallel.h"
 
 namespace lmgc::model {
 namespace {
@@ -29,7 +29,7 @@ Matrix::Matrix(const at::Tensor& codes, const at::Tensor& scales)
   scales_.resize(static_cast<std::size_t>(padded_columns()));
   const std::int64_t depth = codes.size(1);
   const std::int8_t* from = codes.const_data_ptr<std::int8_t>();
-  at::parallel_for(0, columns_, 64, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(columns_, 64, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t column = begin; column < end; ++column) {
       for (std::int64_t inner = 0; inner < depth; inner += kPanelDepth) {
         const auto count = static_cast<std::size_t>(std::min(kPanelDepth, depth - inner));
@@ -45,18 +45,18 @@ void Matrix::multiply(const Kernels& kernels, const void* left, std::int64_t row
   if (rows == 0) return;
   const std::int64_t panel_stride = padded_depth_ * kPanelColumns;
   const std::int64_t grain = kGrainProducts / (rows * panel_stride) + 1;
-  at::parallel_for(0, padded_columns() / kPanelColumns, grain,
-                   [&](std::int64_t begin, std::int64_t end) {
-                     kernels.multiply({.rows = rows,
-                                       .depth = padded_depth_,
-                                       .left = left,
-                                       .left_stride = padded_depth_,
-                                       .panels = panels_.data() + begin * panel_stride,
-                                       .panel_stride = panel_stride,
-                                       .panel_count = end - begin,
-                                       .out = out + begin * kPanelColumns,
-                                       .out_stride = padded_columns()});
-                   });
+  parallel_ranges(padded_columns() / kPanelColumns, grain,
+                  [&](std::int64_t begin, std::int64_t end) {
+                    kernels.multiply({.rows = rows,
+                                      .depth = padded_depth_,
+                                      .left = left,
+                                      .left_stride = padded_depth_,
+                                      .panels = panels_.data() + begin * panel_stride,
+                                      .panel_stride = panel_stride,
+                                      .panel_count = end - begin,
+                                      .out = out + begin * kPanelColumns,
+                                      .out_stride = padded_columns()});
+                  });
 }
 
 }  // namespace lmgc::model
