@@ -166,6 +166,7 @@ void bind(py::module_& module) {
   py::list serializations;
   for (const auto name : serialize::kSerializationNames) serializations.append(std::string(name));
   module.attr("SERIALIZATIONS") = serializations;
+  module.attr("LANES") = kLanes;
 }
 
 }  // namespace lmgc::codec
