@@ -7,7 +7,8 @@ from torch._C._distributed_c10d import GradBucket, ProcessGroup, Reducer, Store
 from torch.futures import Future
 
 SERIALIZATIONS: list[str]
-LANES: int
+
+def lanes(window: int) -> int: ...
 
 class PayloadError(ValueError):
     """A payload that cannot be decoded.

@@ -40,8 +40,8 @@ class ModelMemory:
     floats: int
     #: Keys and values of one window of 2,048 tokens, or of the model's context if that is shorter.
     window: int
-    #: Windows that are decoded at a time on the CPU. A GPU takes as many as half of what it has
-    #: free can hold.
+    #: Such windows that are decoded at a time on the CPU; of shorter ones more, up to 256. A GPU
+    #: takes as many as half of what it has free can hold.
     lanes: int
     #: On the host beside all that, at most, until the model runs; 0 if its converted form is in
     #: the cache.
@@ -115,6 +115,7 @@ def _memory(
     tables = (1 + has_head) * a.vocabulary
     norm = a.width * (2 if a.layer_norm else 1)
     positions = a.context * (a.width if a.learned_positions else a.head_width)
+    tokens = min(WINDOW, a.context)
     layer = _layer(a)
     weights = sum(rows * depth for rows, depth in layer.values())
     floats = sum(rows * (1 + (name in biased)) for name, (rows, _) in layer.items())
@@ -122,8 +123,9 @@ def _memory(
     return ModelMemory(
         weights=tables * a.width + a.layers * weights,
         floats=4 * (tables + norm + positions + a.layers * floats),
-        window=2 * a.layers * a.kv_heads * min(WINDOW, a.context) * (a.head_width + 4),
-        lanes=_C.LANES,
+        # Codes of key and value, their scales, the sum of the key's.
+        window=a.layers * a.kv_heads * tokens * (2 * a.head_width + 12),
+        lanes=_C.lanes(tokens),
         conversion=conversion,
     )
 

@@ -1,5 +1,6 @@
 #include "codec/bind.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <thread>
@@ -38,9 +39,13 @@ void bind_payload_error(py::module_& module) {
   });
 }
 
-/// Chunks that go through a model on the CPU in lockstep; a window of 2,048 tokens takes about 24
-/// MB of cache each with a model of 135 million parameters.
-constexpr std::size_t kLanes = 32;
+/// Chunks of a window's length that go through a model on the CPU in lockstep: as many as share the
+/// cost of reading the weights, within a cache of about 0.8 GB with a model of 135 million
+/// parameters.
+std::size_t lanes_of(std::size_t window) {
+  constexpr std::size_t kMostLanes = 256, kMostTokens = 65536;
+  return std::clamp(kMostTokens / std::max(window, std::size_t{1}), std::size_t{1}, kMostLanes);
+}
 
 using Computing = py::call_guard<py::gil_scoped_release, TorchThreads>;
 
@@ -71,8 +76,8 @@ std::shared_ptr<Codec> paper(std::shared_ptr<Model> model, std::size_t lanes,
 std::shared_ptr<Codec> paper_on_host(std::shared_ptr<model::LanguageModel> model,
                                      std::uint8_t serialization, std::uint8_t bytes_per_group,
                                      std::uint8_t byte_order, std::size_t window) {
-  return paper<prior::LanguageModelPrior>(std::move(model), kLanes, serialization, bytes_per_group,
-                                          byte_order, window);
+  return paper<prior::LanguageModelPrior>(std::move(model), lanes_of(window), serialization,
+                                          bytes_per_group, byte_order, window);
 }
 
 #ifdef LMGC_CUDA
@@ -166,7 +171,7 @@ void bind(py::module_& module) {
   py::list serializations;
   for (const auto name : serialize::kSerializationNames) serializations.append(std::string(name));
   module.attr("SERIALIZATIONS") = serializations;
-  module.attr("LANES") = kLanes;
+  module.def("lanes", &lanes_of, py::arg("window"));
 }
 
 }  // namespace lmgc::codec
