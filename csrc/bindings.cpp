@@ -1,6 +1,7 @@
 #include "codec/bind.h"
 #include "coder/bind.h"
 #include "communicator/bind.h"
+#include "fork.h"
 #include "hook/bind.h"
 #include "mixture/bind.h"
 #include "model/bind.h"
@@ -12,6 +13,7 @@
 #include "stages/bind.h"
 
 PYBIND11_MODULE(_C, module) {
+  lmgc::make_forks_safe();
   lmgc::model::bind(module);
 #ifdef LMGC_CUDA
   lmgc::model::cuda::bind(module);

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fork.h"
+
 namespace lmgc {
 
 /// Implementations of the same loops for several instruction sets, each with a `name`, and the one
@@ -20,6 +22,7 @@ class Implementations {
   template <typename Agrees>
   Implementations(std::initializer_list<const Loops*> candidates, const Loops& reference,
                   const Agrees& agrees) {
+    const NoFork no_fork;
     for (const Loops* candidate : candidates) {
       if (candidate->supported() && agrees(*candidate)) usable_.push_back(candidate);
     }

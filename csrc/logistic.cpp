@@ -4,6 +4,7 @@
 #include <array>
 
 #include "exact.h"
+#include "fork.h"
 
 namespace lmgc::logistic {
 namespace {
@@ -38,7 +39,10 @@ struct Tables {
 };
 
 const Tables& tables() {
-  static const Tables made;
+  static const Tables made = [] {
+    const NoFork no_fork;
+    return Tables();
+  }();
   return made;
 }
 

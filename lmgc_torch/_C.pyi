@@ -8,6 +8,8 @@ from torch.futures import Future
 
 SERIALIZATIONS: list[str]
 
+def lanes(window: int) -> int: ...
+
 class PayloadError(ValueError):
     """A payload that cannot be decoded.
 

@@ -36,7 +36,7 @@ from lmgc_torch.models.hf_folder import read_folder
 from lmgc_torch.models.stored_model import Architecture, StoredModel, Values
 from lmgc_torch.rotary import rotary_tables
 
-__all__ = ["ARITHMETIC_VERSION", "Architecture", "Converted", "convert", "feed"]
+__all__ = ["ARITHMETIC_VERSION", "Architecture", "Converted", "convert", "feed", "read_model"]
 
 #: Enters fingerprints and cache names: raise it when conversion or the engine's arithmetic changes.
 ARITHMETIC_VERSION = 1
@@ -54,15 +54,24 @@ class Converted:
     fingerprint: bytes
 
 
+def read_model(path: Path) -> StoredModel:
+    """Describes a GGUF file or a Hugging Face folder.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_gguf` and `read_folder` do.
+    """
+    return read_folder(path) if path.is_dir() else read_gguf(path)
+
+
 def convert(path: Path) -> Converted:
     """Reads a GGUF file or a Hugging Face folder and quantizes its matrices to int8, a scale per
     output.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_gguf` and `read_folder` do; ValueError for tensors
-            that are missing, of another shape, not finite, or too many.
+        FileNotFoundError, ValueError: as `read_model` does; ValueError for tensors that are
+            missing, of another shape, not finite, or too many.
     """
-    model = read_folder(path) if path.is_dir() else read_gguf(path)
+    model = read_model(path)
     tensors = dict(_tensors(model))
     tensors["begin_token"] = torch.tensor([model.begin_token], dtype=torch.int32)
     tensors["byte_tokens"] = torch.tensor(model.byte_tokens, dtype=torch.int32)
@@ -95,10 +104,10 @@ def _tensors(model: StoredModel) -> Named:
 
     def joined(name: str, layer: str, parts: dict[str, int], depth: int) -> Named:
         """Outputs of `parts`, one after the other; zeros for a bias that only others have."""
-        weights = [
+        weights = (
             stored.read(f"{layer}{part}.weight", rows, depth) for part, rows in parts.items()
-        ]
-        yield from _matrix(f"{layer}{name}", np.concatenate(weights))
+        )
+        yield from _matrix(f"{layer}{name}", np.concatenate(tuple(weights)))
         biases = [
             stored.read(f"{layer}{part}.bias", rows) if f"{layer}{part}.bias" in stored else None
             for part, rows in parts.items()
@@ -134,8 +143,9 @@ def _tensors(model: StoredModel) -> Named:
 def _matrix(name: str, values: Values) -> Named:
     """Codes in [-127, 127] and a scale for each row."""
     scales = (np.abs(values).max(axis=1) / np.float32(127)).astype(np.float32)
-    divisors = np.where(scales > 0, scales, np.float32(1))
-    yield f"{name}.codes", torch.from_numpy(np.rint(values / divisors[:, None]).astype(np.int8))
+    rounded = values / np.where(scales > 0, scales, np.float32(1))[:, None]
+    np.rint(rounded, out=rounded)
+    yield f"{name}.codes", torch.from_numpy(rounded.astype(np.int8))
     yield f"{name}.scales", torch.from_numpy(scales)
 
 

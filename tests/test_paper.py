@@ -1,5 +1,6 @@
 """Preset `paper`: its text, masking and coding against Python's own, and round trips."""
 
+import functools
 import math
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def paper(
     return _C.Codec.paper(model, index, bytes_per_group, order, window)
 
 
+@functools.cache
 def sampled_text(
     serialization: str, bytes_per_group: int, window: int, length: int
 ) -> tuple[bytes, list[float]]:
@@ -113,7 +115,7 @@ def test_decode_inverts_encode(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.int16])
 def test_text_round_trips_over_many_chunks(byte_order: str, dtype: torch.dtype) -> None:
     """More chunks than lanes, a short last one, element bytes in both orders."""
-    data, _ = sampled_text("hex-space", 4, 60, 1600)
+    data, _ = sampled_text("hex-space", 4, 60, 8000)
     tensor = torch.frombuffer(bytearray(data), dtype=dtype)
     if byte_order == "big":
         swapped = tensor.view(torch.uint8).view(-1, dtype.itemsize).flip(1)

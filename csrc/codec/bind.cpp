@@ -1,5 +1,6 @@
 #include "codec/bind.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "prior/cuda_language_model_prior.h"
 #endif
 #include "serialize/text_format.h"
+#include "torch_threads.h"
 
 namespace py = pybind11;
 
@@ -38,9 +40,15 @@ void bind_payload_error(py::module_& module) {
   });
 }
 
-/// Chunks that go through a model on the CPU in lockstep; a window of 2,048 tokens takes about 24
-/// MB of cache each with a model of 135 million parameters.
-constexpr std::size_t kLanes = 32;
+/// Chunks of a window's length that go through a model on the CPU in lockstep: as many as share the
+/// cost of reading the weights, within a cache of about 0.8 GB with a model of 135 million
+/// parameters.
+std::size_t lanes_of(std::size_t window) {
+  constexpr std::size_t kMostLanes = 256, kMostTokens = 65536;
+  return std::clamp(kMostTokens / std::max(window, std::size_t{1}), std::size_t{1}, kMostLanes);
+}
+
+using Computing = py::call_guard<py::gil_scoped_release, TorchThreads>;
 
 /// Ctrl-C ends a long call, on the thread that hears of it.
 void raise_signals() {
@@ -77,8 +85,9 @@ std::shared_ptr<Codec> paper(std::shared_ptr<Model> model, std::size_t lanes, co
 std::shared_ptr<Codec> paper_on_host(std::shared_ptr<model::LanguageModel> model,
                                      std::uint8_t serialization, std::uint8_t bytes_per_group,
                                      std::uint8_t byte_order, std::size_t window, bool mixture) {
-  return paper<prior::LanguageModelPrior>(
-      std::move(model), kLanes, {serialization, bytes_per_group, byte_order, window}, mixture);
+  return paper<prior::LanguageModelPrior>(std::move(model), lanes_of(window),
+                                          {serialization, bytes_per_group, byte_order, window},
+                                          mixture);
 }
 
 #ifdef LMGC_CUDA
@@ -135,22 +144,20 @@ void bind(py::module_& module) {
              const std::vector<Parameter>& parameters,
              bool raw_fallback) { return codec.encode(gradient, parameters, raw_fallback); },
           py::arg("gradient"), py::arg("parameters") = std::vector<Parameter>{},
-          py::arg("raw_fallback") = true, py::call_guard<py::gil_scoped_release>())
+          py::arg("raw_fallback") = true, Computing())
       .def(
           "encode_staged",
           [](const Codec& codec, const Staged& staged, const std::vector<Parameter>& parameters) {
             return codec.encode_staged(staged, parameters);
           },
-          py::arg("staged"), py::arg("parameters") = std::vector<Parameter>{},
-          py::call_guard<py::gil_scoped_release>())
+          py::arg("staged"), py::arg("parameters") = std::vector<Parameter>{}, Computing())
       .def(
           "decode",
           [](const Codec& codec, const at::Tensor& payload,
              const std::vector<Parameter>& parameters) {
             return codec.decode(payload, parameters);
           },
-          py::arg("payload"), py::arg("parameters") = std::vector<Parameter>{},
-          py::call_guard<py::gil_scoped_release>())
+          py::arg("payload"), py::arg("parameters") = std::vector<Parameter>{}, Computing())
       .def(
           "decode_into",
           [](const Codec& codec, const at::Tensor& payload, at::Tensor gradient,
@@ -158,7 +165,7 @@ void bind(py::module_& module) {
             codec.decode_into(payload, parameters, gradient);
           },
           py::arg("payload"), py::arg("gradient"), py::arg("parameters") = std::vector<Parameter>{},
-          py::call_guard<py::gil_scoped_release>());
+          Computing());
   py::class_<Shard>(module, "Shard")
       .def_readonly("parameters", &Shard::parameters)
       .def_readonly("values", &Shard::values)
@@ -179,10 +186,11 @@ void bind(py::module_& module) {
       [](const at::Tensor& average, const std::vector<Parameter>& parameters) {
         observe(average, parameters);
       },
-      py::arg("average"), py::arg("parameters"), py::call_guard<py::gil_scoped_release>());
+      py::arg("average"), py::arg("parameters"), Computing());
   py::list serializations;
   for (const auto name : serialize::kSerializationNames) serializations.append(std::string(name));
   module.attr("SERIALIZATIONS") = serializations;
+  module.def("lanes", &lanes_of, py::arg("window"));
 }
 
 }  // namespace lmgc::codec

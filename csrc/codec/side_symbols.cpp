@@ -19,12 +19,12 @@ constexpr std::size_t kAlphabet = kFarSymbol + 1;
 
 /// Cumulative frequencies of 256 symbols that count alike.
 std::span<const std::uint32_t> uniform() {
-  static const auto table = [] {
+  static constexpr auto kTable = [] {
     std::array<std::uint32_t, 257> cumulative{};
     for (std::uint32_t i = 0; i <= 256; ++i) cumulative[i] = i * (prior::kTotalFrequency / 256);
     return cumulative;
   }();
-  return table;
+  return kTable;
 }
 
 void encode_symbol(coder::RangeEncoder& encoder, std::span<const std::uint32_t> table,

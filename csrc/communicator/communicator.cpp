@@ -59,12 +59,14 @@ Communicator::~Communicator() {
   close();
   // A group ends only when its last collective does, which may be at its timeout. Nobody waits for
   // that, and no other thread may end it while the interpreter does: it is left to the process.
+  // Nor in a forked child, whose groups have no threads.
   for (Exchange& exchange : exchanges_) {
-    if (!exchange.usable) static_cast<void>(exchange.members.group.release());
+    if (!exchange.usable || !is_here()) static_cast<void>(exchange.members.group.release());
   }
 }
 
 void Communicator::close() {
+  if (!is_here()) return;
   std::call_once(closed_, [this] {
     pipeline_.stop();
     for (const Exchange& exchange : exchanges_) {
@@ -74,6 +76,11 @@ void Communicator::close() {
 }
 
 void Communicator::submit(const std::shared_ptr<Flight>& flight) {
+  if (!is_here()) {
+    return reject(*flight,
+                  "threads and connections stay with the process that registered it, and this one "
+                  "was forked from that; start it by spawn, with a process group of its own");
+  }
   if (!pipeline_.submit(flight)) fail(*flight, "it is closed");
 }
 

@@ -39,7 +39,7 @@ class Communicator {
   void submit(const std::shared_ptr<Flight>& flight);
 
   /// Fails what is under way and joins the threads. Call it without the GIL: their tensors and
-  /// callbacks may need it.
+  /// callbacks may need it. Does nothing in a forked child.
   void close();
 
   /// Completes the flight's future at once; it and all later flights fail.
@@ -49,6 +49,8 @@ class Communicator {
   /// What it means that a group broke. Waits a little for the other ranks.
   [[nodiscard]] std::string lost(const std::string& symptom, const std::stop_token& stop) const;
 
+  /// False in a forked child: flights fail there, and say so.
+  [[nodiscard]] bool is_here() const { return pipeline_.is_here(); }
   [[nodiscard]] const collective::Roster& roster() const { return roster_; }
   [[nodiscard]] const c10::intrusive_ptr<c10d::ProcessGroup>& owner() const { return owner_; }
   /// Of an exchange.

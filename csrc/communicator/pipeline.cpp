@@ -10,7 +10,13 @@ Pipeline::Pipeline(std::vector<Stage> stages, int threads) : stages_(std::move(s
   }
 }
 
-Pipeline::~Pipeline() { stop(); }
+Pipeline::~Pipeline() {
+  if (is_here()) {
+    stop();
+  } else {  // a worker's destructor would wait for its thread, which is not in this process
+    for (auto& worker : workers_) static_cast<void>(worker.release());
+  }
+}
 
 bool Pipeline::submit(const std::shared_ptr<Flight>& flight) {
   return workers_.front()->submit([this, flight]() mutable {

@@ -8,6 +8,7 @@
 
 #include "communicator/flight.h"
 #include "communicator/worker.h"
+#include "process.h"
 
 namespace lmgc::communicator {
 
@@ -27,6 +28,9 @@ class Pipeline {
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
+  /// False in a forked child, where its threads are not.
+  [[nodiscard]] bool is_here() const { return process_.is_this(); }
+
   /// False, and nothing happens to `flight`, after stop().
   [[nodiscard]] bool submit(const std::shared_ptr<Flight>& flight);
 
@@ -36,6 +40,7 @@ class Pipeline {
  private:
   void run(std::size_t stage, std::shared_ptr<Flight> flight);
 
+  Process process_;
   std::vector<Stage> stages_;
   std::stop_source stop_;
   std::counting_semaphore<kMostInFlight> slots_{kMostInFlight};

@@ -92,11 +92,12 @@ Hook::Hook(std::shared_ptr<Communicator> communicator, Hosts hosts, std::vector<
 
 Hook::~Hook() {
   // See Communicator's.
-  if (planning_failed_) static_cast<void>(planning_->group.release());
+  if (planning_ && (planning_failed_ || !communicator_->is_here()))
+    static_cast<void>(planning_->group.release());
 }
 
 void Hook::close() {
-  if (!stop_.request_stop()) return;  // it is closed
+  if (!communicator_->is_here() || !stop_.request_stop()) return;  // it is closed
   communicator_->close();
   if (planning_) collective::end_device(*planning_, planning_failed_);
 }
@@ -121,6 +122,10 @@ FuturePtr Hook::run(const c10d::GradBucket& bucket) {
   const auto flight = make_flight(bucket, bucket.getBuffer());
   if (flight->divisor == 1 || flight->values.numel() == 0) {
     flight->future->markCompleted(flight->values);
+    return flight->future;
+  }
+  if (!communicator_->is_here()) {
+    communicator_->submit(flight);  // says why it fails
     return flight->future;
   }
   const Method method = method_of(*flight);

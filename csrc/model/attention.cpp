@@ -33,6 +33,7 @@ void Forward::mix(std::int64_t layer, std::int64_t kv_head, std::int64_t row, st
                      .panels = head.keys,
                      .panel_stride = head_depth_ * kPanelColumns,
                      .panel_count = round_up(tokens, kPanelColumns) / kPanelColumns,
+                     .column_sums = head.key_sums,
                      .out = dots.get(),
                      .out_stride = stride});
 
@@ -60,6 +61,7 @@ void Forward::mix(std::int64_t layer, std::int64_t kv_head, std::int64_t row, st
                             .panels = head.values + start * kPanelColumns,
                             .panel_stride = cache_.padded_capacity_ * kPanelColumns,
                             .panel_count = columns / kPanelColumns,
+                            .column_sums = nullptr,
                             .out = block_sums.get(),
                             .out_stride = columns});
     for (std::int64_t i = 0; i < queries * columns; ++i)

@@ -12,6 +12,7 @@
 #include "model/language_model.h"
 #include "model/readout.h"
 #include "model/weights.h"
+#include "torch_threads.h"
 
 namespace py = pybind11;
 
@@ -78,7 +79,8 @@ std::unique_ptr<LanguageModel> construct(const py::dict& architecture, const Ten
                                          const py::bytes& fingerprint) {
   const Fingerprint digest = fingerprint_of(fingerprint);
   const Architecture shape = architecture_of(architecture);
-  py::gil_scoped_release release;
+  const py::gil_scoped_release release;
+  const TorchThreads threads;
   return std::make_unique<LanguageModel>(shape, tensors, digest);
 }
 
@@ -125,7 +127,7 @@ at::Tensor multiply(const at::Tensor& left, const at::Tensor& right, const std::
 }  // namespace
 
 void bind(py::module_& m) {
-  const py::call_guard<py::gil_scoped_release> no_gil;
+  const py::call_guard<py::gil_scoped_release, TorchThreads> no_gil;
   py::class_<Readout, std::shared_ptr<Readout>>(m, "Readout");
   py::class_<KeyValueCache>(m, "KeyValueCache")
       .def_property_readonly("lanes", &KeyValueCache::lanes)

@@ -1,9 +1,9 @@
 #include "model/forward.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include "parallel.h"
 
 namespace lmgc::model {
 namespace {
@@ -27,8 +27,6 @@ struct Forward::RowScratch {
   std::unique_ptr<std::int8_t[]> codes;
 };
 
-std::int64_t threads_here() { return at::in_parallel_region() ? 1 : at::get_num_threads(); }
-
 template <typename Body>
 void Forward::for_blocks(const Body& body) const {
   const std::int64_t threads = threads_here();
@@ -40,7 +38,7 @@ void Forward::for_blocks(const Body& body) const {
   }
   const std::int64_t blocks = round_up((rows_ + kBlockRows - 1) / kBlockRows, threads);
   const std::int64_t size = (rows_ + blocks - 1) / blocks;
-  at::parallel_for(0, blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(blocks, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end && i * size < rows_; ++i) {
       body(Block{i * size, std::min((i + 1) * size, rows_)});
     }
@@ -49,9 +47,9 @@ void Forward::for_blocks(const Body& body) const {
 
 template <typename Body>
 void Forward::for_rows(Block block, const Body& body) const {
-  at::parallel_for(block.begin, block.end, kGrainRows, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(block.end - block.begin, kGrainRows, [&](std::int64_t begin, std::int64_t end) {
     RowScratch scratch{buffer<float>(widest_), buffer<std::int8_t>(widest_)};
-    for (std::int64_t row = begin; row < end; ++row) body(row, scratch);
+    for (std::int64_t i = begin; i < end; ++i) body(block.begin + i, scratch);
   });
 }
 
@@ -227,7 +225,7 @@ void Forward::attend(Block block, std::int64_t layer) {
   const std::int64_t part_products =
       2 * a_.head_width * (position_ + steps_) * group_ * std::min(kMixSteps, steps_);
   const std::int64_t grain = kGrainProducts / part_products + 1;
-  at::parallel_for(0, count * a_.kv_heads, grain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(count * a_.kv_heads, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const Part& part = parts[static_cast<std::size_t>(task % count)];
       mix(layer, task / count, part.row, part.steps);

@@ -93,7 +93,4 @@ class Forward {
   std::unique_ptr<float[]> query_scales_;  ///< [lane, kv head, step, group]
 };
 
-/// Threads that a parallel loop would use here.
-[[nodiscard]] std::int64_t threads_here();
-
 }  // namespace lmgc::model

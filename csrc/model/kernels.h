@@ -33,6 +33,7 @@ struct Product {
   const std::int8_t* panels;
   std::int64_t panel_stride;  ///< bytes
   std::int64_t panel_count;
+  const std::int32_t* column_sums;  ///< of right, over inner; `multiply_wide` needs none
   std::int32_t* out;
   std::int64_t out_stride;  ///< at least 16 * panel_count
 };

@@ -13,6 +13,9 @@ constexpr int kTileRows = 12;
 constexpr int kWideTileRows = kTileRows / 2;  // a high and a low limb each
 constexpr int kLimbBits = 7;
 constexpr std::int32_t kOffset = 128;
+/// Memory is asked for panels at least as long before they are multiplied: where rows are few, it
+/// is what takes the time.
+constexpr std::int64_t kAheadBytes = 8192;
 
 bool supported() {
   return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
@@ -25,21 +28,17 @@ void prepare(const std::int8_t* codes, std::int64_t count, void* prepared) {
   for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::uint8_t>(codes[i] + kOffset);
 }
 
-/// 128 * the sum of each of a panel's columns.
-__m512i offset_sums(const std::int8_t* panel, std::int64_t depth) {
-  const __m512i offset = _mm512_set1_epi8(static_cast<char>(kOffset));
-  __m512i sums = _mm512_setzero_si512();
-  for (std::int64_t inner = 0; inner < depth; inner += kPanelDepth) {
-    sums = _mm512_dpbusd_epi32(sums, offset, _mm512_loadu_si512(panel + inner * kPanelColumns));
-  }
-  return sums;
+/// What kOffset adds to the dot products of a panel's columns.
+__m512i offsets_of(const std::int32_t* column_sums) {
+  return _mm512_mullo_epi32(_mm512_loadu_si512(column_sums), _mm512_set1_epi32(kOffset));
 }
 
-/// The tile's dot products, minus each panel's `offsets`.
+/// The tile's dot products, minus each panel's `offsets`. Asks for the panels at `next`, unless
+/// null.
 template <int kRows, int kPanels>
 void tile(const std::uint8_t* left, std::int64_t left_stride, const std::int8_t* panels,
-          std::int64_t panel_stride, std::int64_t depth, const __m512i* offsets, std::int32_t* out,
-          std::int64_t out_stride) {
+          std::int64_t panel_stride, const std::int8_t* next, std::int64_t depth,
+          const __m512i* offsets, std::int32_t* out, std::int64_t out_stride) {
   __m512i sums[kRows][kPanels];
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
@@ -52,7 +51,9 @@ void tile(const std::uint8_t* left, std::int64_t left_stride, const std::int8_t*
     __m512i right[kPanels];
 #pragma GCC unroll 2
     for (int panel = 0; panel < kPanels; ++panel) {
-      right[panel] = _mm512_loadu_si512(panels + panel * panel_stride + inner * kPanelColumns);
+      const std::int64_t at = panel * panel_stride + inner * kPanelColumns;
+      right[panel] = _mm512_loadu_si512(panels + at);
+      if (next != nullptr) _mm_prefetch(next + at, _MM_HINT_T1);
     }
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
@@ -76,30 +77,34 @@ void tile(const std::uint8_t* left, std::int64_t left_stride, const std::int8_t*
 
 template <int kPanels>
 void any_tile(std::int64_t rows, const std::uint8_t* left, std::int64_t left_stride,
-              const std::int8_t* panels, std::int64_t panel_stride, std::int64_t depth,
-              const __m512i* offsets, std::int32_t* out, std::int64_t out_stride) {
+              const std::int8_t* panels, std::int64_t panel_stride, const std::int8_t* next,
+              std::int64_t depth, const __m512i* offsets, std::int32_t* out,
+              std::int64_t out_stride) {
   using Tile = decltype(&tile<1, kPanels>);
   constexpr Tile kTiles[kTileRows] = {tile<1, kPanels>,  tile<2, kPanels>,  tile<3, kPanels>,
                                       tile<4, kPanels>,  tile<5, kPanels>,  tile<6, kPanels>,
                                       tile<7, kPanels>,  tile<8, kPanels>,  tile<9, kPanels>,
                                       tile<10, kPanels>, tile<11, kPanels>, tile<12, kPanels>};
-  kTiles[rows - 1](left, left_stride, panels, panel_stride, depth, offsets, out, out_stride);
+  kTiles[rows - 1](left, left_stride, panels, panel_stride, next, depth, offsets, out, out_stride);
 }
 
 void multiply(const Product& p) {
   const auto* left = static_cast<const std::uint8_t*>(p.left);
+  const std::int64_t ahead = round_up(kAheadBytes, 2 * p.panel_stride);
   for (std::int64_t panel = 0; panel < p.panel_count; panel += 2) {
     const bool pair = panel + 1 < p.panel_count;
     const std::int8_t* panels = p.panels + panel * p.panel_stride;
+    const std::int8_t* next = panels + ahead;
+    const std::int32_t* column_sums = p.column_sums + panel * kPanelColumns;
     const __m512i offsets[2] = {
-        offset_sums(panels, p.depth),
-        pair ? offset_sums(panels + p.panel_stride, p.depth) : _mm512_setzero_si512()};
+        offsets_of(column_sums),
+        pair ? offsets_of(column_sums + kPanelColumns) : _mm512_setzero_si512()};
     for (std::int64_t row = 0; row < p.rows; row += kTileRows) {
       const std::int64_t rows = std::min<std::int64_t>(kTileRows, p.rows - row);
-      (pair ? any_tile<2> : any_tile<1>)(rows, left + row * p.left_stride, p.left_stride, panels,
-                                         p.panel_stride, p.depth, offsets,
-                                         p.out + row * p.out_stride + panel * kPanelColumns,
-                                         p.out_stride);
+      (pair ? any_tile<2>
+            : any_tile<1>)(rows, left + row * p.left_stride, p.left_stride, panels, p.panel_stride,
+                           row == 0 ? next : nullptr, p.depth, offsets,
+                           p.out + row * p.out_stride + panel * kPanelColumns, p.out_stride);
     }
   }
 }
@@ -128,10 +133,11 @@ void multiply_wide(const Product& p) {
     split(left + row * p.left_stride, p.left_stride, rows, p.depth, limbs);
     for (std::int64_t panel = 0; panel < p.panel_count; panel += 2) {
       const std::int64_t columns = std::min<std::int64_t>(2, p.panel_count - panel) * kPanelColumns;
-      (columns > kPanelColumns ? any_tile<2> : any_tile<1>)(2 * rows, limbs, kWeightBlock,
-                                                            p.panels + panel * p.panel_stride,
-                                                            p.panel_stride, p.depth, no_offsets,
-                                                            sums, 2 * kPanelColumns);
+      const std::int8_t* panels = p.panels + panel * p.panel_stride;
+      (columns > kPanelColumns ? any_tile<2>
+                               : any_tile<1>)(2 * rows, limbs, kWeightBlock, panels, p.panel_stride,
+                                              row == 0 ? panels + 2 * p.panel_stride : nullptr,
+                                              p.depth, no_offsets, sums, 2 * kPanelColumns);
       for (std::int64_t i = 0; i < rows; ++i) {
         const std::int32_t* high = sums + 2 * i * 2 * kPanelColumns;
         const std::int32_t* low = high + 2 * kPanelColumns;

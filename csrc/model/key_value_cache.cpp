@@ -1,5 +1,7 @@
 #include "model/key_value_cache.h"
 
+#include <numeric>
+
 namespace lmgc::model {
 
 KeyValueCache::KeyValueCache(const Architecture& architecture, std::int64_t lanes,
@@ -15,15 +17,16 @@ KeyValueCache::KeyValueCache(const Architecture& architecture, std::int64_t lane
       head_columns_(round_up(head_width_, kPanelColumns)),
       keys_(architecture.layers * lanes * kv_heads_ * padded_capacity_ * head_depth_),
       values_(architecture.layers * lanes * kv_heads_ * padded_capacity_ * head_columns_),
-      key_scales_(
+      key_sums_(
           static_cast<std::size_t>(architecture.layers * lanes * kv_heads_ * padded_capacity_)),
-      value_scales_(key_scales_.size()) {}
+      key_scales_(key_sums_.size()),
+      value_scales_(key_sums_.size()) {}
 
 KeyValueCache::Head KeyValueCache::head(std::int64_t layer, std::int64_t lane,
                                         std::int64_t kv_head) {
   const std::int64_t first = ((layer * all_lanes_ + lane) * kv_heads_ + kv_head) * padded_capacity_;
   return {keys_.data() + first * head_depth_, values_.data() + first * head_columns_,
-          key_scales_.data() + first, value_scales_.data() + first};
+          key_sums_.data() + first, key_scales_.data() + first, value_scales_.data() + first};
 }
 
 void KeyValueCache::put_key(const Head& head, std::int64_t token, const std::int8_t* codes,
@@ -31,6 +34,7 @@ void KeyValueCache::put_key(const Head& head, std::int64_t token, const std::int
   for (std::int64_t i = 0; i < head_width_; ++i) {
     head.keys[packed_index(token, i, head_depth_ * kPanelColumns)] = codes[i];
   }
+  head.key_sums[token] = std::accumulate(codes, codes + head_width_, std::int32_t{0});
   head.key_scales[token] = scale;
 }
 

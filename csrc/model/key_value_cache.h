@@ -33,9 +33,10 @@ class KeyValueCache {
 
   /// Keys and values of one head of one layer and lane.
   struct Head {
-    std::int8_t* keys;    ///< panels of [head_depth / 4][16 tokens][4]
-    std::int8_t* values;  ///< panels of [padded_capacity / 4][16 dimensions][4]
-    float* key_scales;    ///< [padded_capacity], as are the next
+    std::int8_t* keys;       ///< panels of [head_depth / 4][16 tokens][4]
+    std::int8_t* values;     ///< panels of [padded_capacity / 4][16 dimensions][4]
+    std::int32_t* key_sums;  ///< of a key's codes, [padded_capacity], as are the next
+    float* key_scales;
     float* value_scales;
   };
 
@@ -49,6 +50,7 @@ class KeyValueCache {
   std::int64_t head_depth_;       ///< head_width rounded up to kPanelDepth
   std::int64_t head_columns_;     ///< head_width rounded up to kPanelColumns
   AlignedBytes keys_, values_;
+  std::vector<std::int32_t> key_sums_;
   std::vector<float> key_scales_, value_scales_;
 };
 

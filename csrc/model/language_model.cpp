@@ -1,7 +1,6 @@
 #include "model/language_model.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 
@@ -9,6 +8,7 @@
 #include "model/key_value_cache.h"
 #include "model/readout.h"
 #include "model/weights.h"
+#include "parallel.h"
 
 namespace lmgc::model {
 
@@ -127,7 +127,7 @@ void LanguageModel::extend(KeyValueCache& cache, std::span<const std::int32_t> t
   if (steps > 0) {
     const std::int64_t share = lanes_per_thread(all_lanes, steps);
     if (share > 0) {
-      at::parallel_for(0, all_lanes, share, extend_lanes);
+      parallel_ranges(all_lanes, share, extend_lanes);
     } else {
       extend_lanes(0, all_lanes);
     }

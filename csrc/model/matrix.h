@@ -47,6 +47,7 @@ class Matrix {
  private:
   std::int64_t columns_, padded_depth_;
   AlignedBytes panels_;
+  std::vector<std::int32_t> column_sums_;
   std::vector<float> scales_;
 };
 

@@ -58,6 +58,13 @@ bool products_agree(const Kernels& candidate, std::int64_t rows, std::int64_t de
   for (std::size_t i = 0; i < right.size(); ++i) {
     right[i] = code(noise, fill, static_cast<std::int64_t>(i));
   }
+  std::vector<std::int32_t> column_sums(size(panels * kPanelColumns));
+  for (std::size_t column = 0; column < column_sums.size(); ++column) {
+    for (std::int64_t inner = 0; inner < depth; ++inner) {
+      column_sums[column] += right[size(
+          packed_index(static_cast<std::int64_t>(column), inner, depth * kPanelColumns))];
+    }
+  }
   const auto run = [&](const Kernels& k, bool is_wide) {
     std::vector<std::int32_t> out(size(rows * panels * kPanelColumns));
     const std::vector<std::byte> prepared = prepare(k, left);
@@ -69,6 +76,7 @@ bool products_agree(const Kernels& candidate, std::int64_t rows, std::int64_t de
         .panels = right.data(),
         .panel_stride = depth * kPanelColumns,
         .panel_count = panels,
+        .column_sums = column_sums.data(),
         .out = out.data(),
         .out_stride = panels * kPanelColumns};
     (is_wide ? k.multiply_wide : k.multiply)(product);

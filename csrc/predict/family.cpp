@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include "fork.h"
+
 namespace lmgc::predict {
 namespace {
 
@@ -109,7 +111,10 @@ const std::vector<std::uint16_t>& frequencies(std::uint8_t shape, std::uint8_t w
   static std::array<std::once_flag, kShapes * kWidths> flags;
   static std::array<std::vector<std::uint16_t>, kShapes * kWidths> tables;
   const std::size_t at = std::size_t{shape} * kWidths + width;
-  std::call_once(flags[at], [&] { tables[at] = make_frequencies(shape, width); });
+  std::call_once(flags[at], [&] {
+    const NoFork no_fork;
+    tables[at] = make_frequencies(shape, width);
+  });
   return tables[at];
 }
 
@@ -128,6 +133,7 @@ std::shared_ptr<const MemberTables> tables_of(Member member) {
   constexpr std::size_t kMaxKept = 64;  // about 250 kB each
   static std::mutex mutex;
   static std::vector<std::pair<Member, std::shared_ptr<const MemberTables>>> kept;
+  const NoFork no_fork;
   const auto same = [&](const auto& pair) { return pair.first == member; };
   {
     const std::lock_guard lock(mutex);

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 
+#include "fork.h"
 #include "predict/student.h"
 
 namespace lmgc::predict {
@@ -20,6 +21,7 @@ using Knots = std::array<std::uint32_t, Student::kKnots>;
 
 const Knots& knots_of(std::size_t shape) {
   static const auto all = [] {
+    const NoFork no_fork;
     std::array<Knots, kShapes> made;
     for (std::size_t i = 0; i < made.size(); ++i) {
       const auto& masses = student_of(i).masses();
@@ -36,6 +38,7 @@ const Knots& knots_of(std::size_t shape) {
 constexpr int kMostEighths = 2 * kMaxLevelScale + kWidths;
 const auto& reciprocals() {
   static const auto all = [] {
+    const NoFork no_fork;
     std::array<float, 2 * kMostEighths + 1> made;
     for (int i = -kMostEighths; i <= kMostEighths; ++i) {
       made[static_cast<std::size_t>(i + kMostEighths)] = static_cast<float>(eighths(-i));

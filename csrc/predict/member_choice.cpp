@@ -6,6 +6,8 @@
 #include <numeric>
 #include <vector>
 
+#include "fork.h"
+
 namespace lmgc::predict {
 namespace {
 
@@ -35,19 +37,20 @@ static_assert(cost_of(3) == 2666);  // 10.415 bits
 const Costs& costs(int shape, int width) {
   static std::array<std::once_flag, std::size_t{kShapes} * kWidths> flags;
   static std::array<Costs, std::size_t{kShapes} * kWidths> all;
-  static const auto by_frequency = [] {
-    std::array<std::int16_t, coder::kRansTotal + 1> costs;
+  static constexpr auto kByFrequency = [] {
+    std::array<std::int16_t, coder::kRansTotal + 1> costs{};
     for (std::uint32_t f = 0; f <= coder::kRansTotal; ++f) costs[f] = cost_of(f);
     return costs;
   }();
   const auto at = static_cast<std::size_t>(shape * kWidths + width);
   std::call_once(flags[at], [&] {
+    const NoFork no_fork;
     const auto& table =
         frequencies(static_cast<std::uint8_t>(shape), static_cast<std::uint8_t>(width));
     all[at].resize(kContexts * kSymbols);
     for (std::size_t context = 0; context < kContexts; ++context) {
       for (std::size_t symbol = 0; symbol < kSymbols; ++symbol) {
-        all[at][context * kSymbols + symbol] = by_frequency[table[context * kAlphabet + symbol]];
+        all[at][context * kSymbols + symbol] = kByFrequency[table[context * kAlphabet + symbol]];
       }
     }
   });

@@ -3,6 +3,7 @@
 #include <bit>
 #include <utility>
 
+#include "fork.h"
 #include "predict/numbers.h"
 
 namespace lmgc::predict {
@@ -62,6 +63,7 @@ double Student::mass(double z) const {
 
 const Student& student_of(std::size_t shape) {
   static const std::array<Student, kShapes> all = [] {
+    const NoFork no_fork;
     return [&]<std::size_t... i>(std::index_sequence<i...>) {
       return std::array<Student, kShapes>{Student(kPowers[i])...};
     }(std::make_index_sequence<kShapes>());

@@ -132,6 +132,12 @@ LanguageModel::LanguageModel(const Architecture& a, const TensorMap& tensors,
   }
 }
 
+void LanguageModel::require_own_process() const {
+  TORCH_CHECK(process_.is_this(),
+              "lmgc::model: this process was forked from the one that loaded the model, and CUDA "
+              "does not go along; start it by spawn, or use device='cpu'");
+}
+
 Matrix LanguageModel::matrix(const at::Tensor& codes, const at::Tensor& scales) const {
   const std::int64_t columns = codes.size(0), rows = round_up(columns, kColumnUnit);
   return {padded(codes, rows, round_up(codes.size(1), kDepthUnit)),
@@ -139,6 +145,7 @@ Matrix LanguageModel::matrix(const at::Tensor& codes, const at::Tensor& scales) 
 }
 
 Matrix LanguageModel::readout(std::span<const std::int32_t> tokens) const {
+  require_own_process();
   const at::Tensor rows =
       at::tensor(at::ArrayRef<std::int32_t>(tokens.data(), tokens.size()), at::kInt).to(device_);
   return matrix(head_codes_.index_select(0, rows), head_scales_.index_select(0, rows));
@@ -146,12 +153,14 @@ Matrix LanguageModel::readout(std::span<const std::int32_t> tokens) const {
 
 std::unique_ptr<KeyValueCache> LanguageModel::cache(std::int64_t lanes,
                                                     std::int64_t capacity) const {
+  require_own_process();
   TORCH_CHECK_VALUE(capacity > 0 && capacity <= a_.context, "lmgc::model: a cache of ", capacity,
                     " tokens; the model's context holds 1 to ", a_.context);
   return std::make_unique<KeyValueCache>(a_, lanes, capacity, device_);
 }
 
 std::int64_t LanguageModel::lanes(std::int64_t capacity) const {
+  require_own_process();
   const c10::cuda::CUDAGuard guard(device_);
   std::size_t free = 0, all = 0;
   C10_CUDA_CHECK(cudaMemGetInfo(&free, &all));

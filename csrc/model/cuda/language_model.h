@@ -10,6 +10,7 @@
 #include "model/cuda/launch.h"
 #include "model/language_model.h"
 #include "model/tensor_reader.h"
+#include "process.h"
 
 /// The language model on a CUDA device: the arithmetic of model::LanguageModel, to the bit.
 namespace lmgc::model::cuda {
@@ -52,7 +53,8 @@ class KeyValueCache {
   at::Tensor key_scales_, value_scales_;
 };
 
-/// Thread-safe, as model::LanguageModel is; works on the caller's current stream.
+/// Thread-safe, as model::LanguageModel is; works on the caller's current stream. A forked child is
+/// refused by std::runtime_error.
 class LanguageModel {
  public:
   /// As model::LanguageModel's; throws c10::ValueError also for heads beyond kHeadLimit.
@@ -80,8 +82,10 @@ class LanguageModel {
                                   const Matrix& readout) const;
 
  private:
+  void require_own_process() const;
   [[nodiscard]] Matrix matrix(const at::Tensor& codes, const at::Tensor& scales) const;
 
+  Process process_;
   Architecture a_;
   Fingerprint fingerprint_;
   c10::Device device_;
