@@ -12,6 +12,7 @@
 #include "codec/levels.h"
 #include "codec/payload_error.h"
 #include "codec/tile_header.h"
+#include "predict/logistic.h"
 #include "predict/model.h"
 #include "predict/predictor.h"
 #include "predict/tile.h"
@@ -21,12 +22,14 @@ namespace lmgc::codec {
 
 /// What a tile's code says before its side symbols.
 struct LevelHeader {
-  std::uint8_t flags = 0;  ///< kHasColumnScales, kIsPredicted, kRowsFromHistory
+  std::uint8_t flags = 0;  ///< kHasColumnScales, kIsPredicted, kRowsFromHistory, kIsMixed
   predict::Member member;
   std::int16_t level = 0;  ///< if kIsPredicted
 };
 /// Rows' scales follow what history expects of them, not their steps.
 inline constexpr std::uint8_t kRowsFromHistory = 4;
+/// Integers go through a predict::LevelMixer.
+inline constexpr std::uint8_t kIsMixed = 8;
 
 inline void write_level_header(const LevelHeader& header, ByteWriter& writer) {
   writer.fixed(header.flags);
@@ -43,7 +46,7 @@ inline void write_level_header(const LevelHeader& header, ByteWriter& writer) {
   header.member = {static_cast<std::uint8_t>(shape_and_width >> 4),
                    static_cast<std::uint8_t>(shape_and_width & 15), reader.fixed<std::uint8_t>()};
   const bool predicted = (header.flags & kIsPredicted) != 0;
-  if (header.flags > (kHasColumnScales | kIsPredicted | kRowsFromHistory) ||
+  if (header.flags > (kHasColumnScales | kIsPredicted | kRowsFromHistory | kIsMixed) ||
       !header.member.valid() || (predicted && !has_model)) {
     throw PayloadError(PayloadError::Kind::kCorrupt, "a tile's header");
   }
@@ -101,6 +104,13 @@ inline Expectations level_bases(std::uint8_t flags, const predict::Model* model,
     }
   }
   return bases;
+}
+
+/// Of a question that is true by `chance` of predict::kCertain.
+[[nodiscard]] inline prior::Interval answer_interval(bool yes, std::int32_t chance) {
+  const auto start = static_cast<std::uint32_t>(chance)
+                     << (prior::kTotalBits - predict::kChanceBits);
+  return yes ? prior::Interval{0, start} : prior::Interval{start, prior::kTotalFrequency - start};
 }
 
 /// Exponents of rows are sent relative to those of their first values' steps.
