@@ -31,19 +31,21 @@ from tasks import Batch, Gpt, library_text
 RESULTS = Path(__file__).resolve().parent / "results"
 RANKS = 2
 EVALUATE = 25  # steps
-HISTORY = "fast"
-LOST = ", nothing fed back"
+PRESET = "fast"
+LOST, SLOW = ", nothing fed back", ", under max"  # as METHODS say, but
 FLOAT32 = "float32"
 METHODS: dict[str, list[stages.Stage]] = {
     "8 bits": [stages.Quantize(8, scale="row")],
     "4 bits": [stages.Quantize(4, scale="row")],
     "4 bits, step a tensor": [stages.Quantize(4)],
+    "3 bits": [stages.Quantize(3, scale="row")],
     "2 bits": [stages.Quantize(2, scale="row")],
     "sign": [stages.Sign(scale="row")],
     "top 1 %": [stages.TopK(share=0.01)],
     "random 1 %": [stages.RandomK(share=0.01)],
 }
 NAMES = [FLOAT32, *(name + lost for name in METHODS for lost in ("", LOST))]
+NAMES += [name + SLOW for name in ("4 bits", "3 bits")]
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,14 @@ class Run:
 class Staging:
     """What ranks send of their gradients, and what each has left."""
 
-    def __init__(self, chain: list[stages.Stage], shapes: list[torch.Size], feeds_back: bool):
-        self.codec = lmgc_torch.Codec(HISTORY, shapes=shapes, stages=chain)  # equal on all ranks
+    def __init__(self, method: str, shapes: list[torch.Size]) -> None:
+        chain = METHODS[method.removesuffix(LOST).removesuffix(SLOW)]
+        preset = "max" if method.endswith(SLOW) else PRESET
+        self.codec = lmgc_torch.Codec(preset, shapes=shapes, stages=chain)  # equal on all ranks
         self.chain = stages.make_chain(chain)
         self.shapes = shapes
         self.left = torch.zeros(RANKS, sum(shape.numel() for shape in shapes))
-        self.feeds_back = feeds_back
+        self.feeds_back = not method.endswith(LOST)
         self.sent_bytes = 0
 
     def send(self, gradient: Tensor, step: int, rank: int) -> Tensor:
@@ -130,8 +134,9 @@ class Staging:
         return staged.values
 
 
-def loss_of(task: Task, batch: Batch) -> tuple[Tensor, Tensor]:
-    logits = task.net(batch[0])
+def loss_of(task: Task, batch: Batch, net: nn.Module | None = None) -> tuple[Tensor, Tensor]:
+    """Loss and logits of the task's net, or of what wraps it."""
+    logits = (net or task.net)(batch[0])
     return F.cross_entropy(logits.flatten(0, -2), batch[1].flatten()), logits
 
 
@@ -150,8 +155,7 @@ def train(name: str, method: str, seed: int) -> Run:
     task = TASKS[name]()
     parameters = list(task.net.parameters())
     shapes = [parameter.shape for parameter in parameters]
-    chain = METHODS.get(method.removesuffix(LOST))
-    staging = Staging(chain, shapes, not method.endswith(LOST)) if chain else None
+    staging = None if method == FLOAT32 else Staging(method, shapes)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(task.optimizer, task.steps)
     run = Run(name, method, seed, sum(shape.numel() for shape in shapes), 0, [], [], 0.0)
     accuracy = 0.0

@@ -5,7 +5,8 @@ through a stage, after the codec has observed what the stage made of the steps b
 beside the stage's plain form (integers of so many bits and a float32 a step; or places of 32 bits
 and values), zstd-19 and LZMA on the same integers or places and values, float16, and PowerSGD's
 factors of rank 4. Every payload is decoded and compared bit for bit. Writes stages.json and .md;
-what is there is kept.
+what is there is kept. With --values N the first rows of each sequence's largest matrix are all
+there is, at least N values: for --presets paper, which is slow; writes stages-N.json and .md.
 """
 
 from __future__ import annotations
@@ -115,6 +116,19 @@ def forms(staged: lmgc_torch.Staged, case: Case) -> tuple[int, list[bytes]]:
     return raw.nbytes, [raw.tobytes(), raw.reshape(-1, staged.values.itemsize).T.tobytes()]
 
 
+def first_rows(sequence: Sequence, values: int) -> Sequence:
+    """Of the largest matrix, as many as have that many values."""
+    sizes = [math.prod(shape) for shape in sequence.shapes]
+    largest = int(np.argmax(sizes))
+    rows, *others = sequence.shapes[largest]
+    width = math.prod(others)
+    rows = min(rows, math.ceil(values / width))
+    start = sum(sizes[:largest])
+    return Sequence(
+        sequence.name, [(rows, *others)], sequence.steps[:, start : start + rows * width]
+    )
+
+
 def power_sgd_bytes(shapes: Shapes) -> int:
     """Of both factors of matrices for which they are fewer values; others go as they are."""
     values = 0
@@ -129,8 +143,9 @@ def power_sgd_bytes(shapes: Shapes) -> int:
 def measure(sequence: Sequence, name: str, preset: str) -> Result:
     case = CASES[name]
     codec = lmgc_torch.Codec(preset, shapes=sequence.shapes, stages=[case.stage])
-    no_history = codec.encode(tensor(sequence.gradient)).numel()
-    for past in sequence.past:
+    learns = preset != "paper"
+    no_history = codec.encode(tensor(sequence.gradient)).numel() if learns else 0
+    for past in sequence.past if learns else ():
         codec.observe(codec.stage(tensor(past)).values)
     staged = codec.stage(tensor(sequence.gradient))
     payload = codec.encode(staged)
@@ -139,7 +154,8 @@ def measure(sequence: Sequence, name: str, preset: str) -> Result:
     plain, given = forms(staged, case)
     zstd = zstandard.ZstdCompressor(level=19)
     return Result(
-        sequence.name, name, preset, staged.values.numel(), payload.numel(), no_history, plain,
+        sequence.name, name, preset, staged.values.numel(), payload.numel(),
+        no_history or payload.numel(), plain,
         min(len(zstd.compress(raw)) for raw in given),
         min(len(lzma.compress(raw, preset=9)) for raw in given),
         2 * staged.values.numel(), power_sgd_bytes(sequence.shapes),
@@ -182,16 +198,21 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--presets", nargs="*", default=["fast", "max"])
+    parser.add_argument("--values", type=int, help="of each sequence, for slow presets")
     options = parser.parse_args()
     console = Console(width=200)
-    file = options.output / "stages.json"
+    name = "stages" if options.values is None else f"stages-{options.values}"
+    file = options.output / f"{name}.json"
+    sequences = load(options.folder)
+    if options.values is not None:
+        sequences = [first_rows(sequence, options.values) for sequence in sequences]
     stored = json.loads(file.read_text())["results"] if file.exists() else []
     results = [Result(**result) for result in stored]
     known = {(result.sequence, result.stage, result.preset) for result in results}
     todo = [
         (sequence, name, preset)
         for preset in options.presets
-        for sequence in load(options.folder)
+        for sequence in sequences
         for name in CASES
         if (sequence.name, name, preset) not in known
     ]

@@ -9,7 +9,7 @@
 namespace lmgc::logistic {
 namespace {
 
-constexpr std::uint32_t kOne = 1U << 16;
+constexpr std::uint32_t kOne = kCertain;
 
 /// 2^16 / (1 + e^-x) for x >= 0, at most 2^16 - 1.
 constexpr std::uint32_t upper_half(Stretch stretch) {

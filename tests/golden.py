@@ -52,6 +52,9 @@ def _cases() -> dict[str, Case]:
     ):
         options = {"stages": [stage]}
         cases[name] = {"dtype": "float32", "shape": [72, 65], "observed": 3, "options": options}
+    options = {"stages": [stages.Quantize(4, scale="row")]}
+    rows = {"dtype": "float32", "shape": [130, 72], "period": 31 * 72, "observed": 1}
+    cases["max-levels-4-row-mixed"] = rows | {"options": options}
     return cases
 
 

@@ -21,12 +21,14 @@ namespace lmgc::codec {
 
 /// What a tile's code says before its side symbols.
 struct LevelHeader {
-  std::uint8_t flags = 0;  ///< kHasColumnScales, kIsPredicted, kRowsFromHistory
+  std::uint8_t flags = 0;  ///< kHasColumnScales, kIsPredicted, kRowsFromHistory, kIsMixed
   predict::Member member;
   std::int16_t level = 0;  ///< if kIsPredicted
 };
 /// Rows' scales follow what history expects of them, not their steps.
 inline constexpr std::uint8_t kRowsFromHistory = 4;
+/// Integers go through a predict::LevelMixer.
+inline constexpr std::uint8_t kIsMixed = 8;
 
 inline void write_level_header(const LevelHeader& header, ByteWriter& writer) {
   writer.fixed(header.flags);
@@ -43,7 +45,7 @@ inline void write_level_header(const LevelHeader& header, ByteWriter& writer) {
   header.member = {static_cast<std::uint8_t>(shape_and_width >> 4),
                    static_cast<std::uint8_t>(shape_and_width & 15), reader.fixed<std::uint8_t>()};
   const bool predicted = (header.flags & kIsPredicted) != 0;
-  if (header.flags > (kHasColumnScales | kIsPredicted | kRowsFromHistory) ||
+  if (header.flags > (kHasColumnScales | kIsPredicted | kRowsFromHistory | kIsMixed) ||
       !header.member.valid() || (predicted && !has_model)) {
     throw PayloadError(PayloadError::Kind::kCorrupt, "a tile's header");
   }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 #include "codec/level_order.h"
@@ -7,6 +8,7 @@
 #include "codec/side_symbols.h"
 #include "codec/tile_order.h"
 #include "coder/range_decoder.h"
+#include "predict/level_mixer.h"
 #include "predict/predictor.h"
 #include "predict/scales.h"
 
@@ -20,9 +22,13 @@ using predict::kZeroLine;
 class IntegerDecoder {
  public:
   IntegerDecoder(const predict::Scales& scales, const Expectations& bases,
-                 const predict::LevelModel& levels, std::span<const float> steps,
+                 const predict::LevelModel& levels, std::span<const float> steps, bool mixed,
                  std::span<const std::byte> code)
-      : scales_(scales), bases_(bases), levels_(levels), steps_(steps), decoder_(code) {}
+      : scales_(scales), bases_(bases), levels_(levels), steps_(steps), decoder_(code) {
+    if (!mixed) return;
+    mixer_ =
+        std::make_unique<predict::LevelMixer>(scales.rows.size(), scales.columns.size(), levels);
+  }
 
   /// Values of row `i` from column `left` on. `predictions`: null for all 0.
   void decode(std::size_t i, std::size_t left, std::size_t count, const float* predictions,
@@ -41,20 +47,34 @@ class IntegerDecoder {
       }
       const float prediction =
           predictions != nullptr ? predict::in_steps(predictions[j], steps[j]) : 0.0F;
-      const float reciprocal =
-          levels_.reciprocal(row_scale + bases_.columns[left + j] + column_scale);
-      const int level = levels_.find(decoder_.target(), prediction, reciprocal);
-      decoder_.take(levels_.interval(level, prediction, reciprocal));
+      const int scale = row_scale + bases_.columns[left + j] + column_scale;
+      const int level = mixer_ ? mixed_level(i, left + j, prediction, scale)
+                               : plain_level(prediction, levels_.reciprocal(scale));
       values[j] = static_cast<float>(level) * steps[j];
     }
   }
 
  private:
+  int plain_level(float prediction, float reciprocal) {
+    const int level = levels_.find(decoder_.target(), prediction, reciprocal);
+    decoder_.take(levels_.interval(level, prediction, reciprocal));
+    return level;
+  }
+
+  int mixed_level(std::size_t i, std::size_t j, float prediction, int scale) {
+    return mixer_->find(i, j, prediction, scale, [&](auto, int, logistic::Probability chance) {
+      const bool yes = decoder_.target() < prior::interval_of_bit(true, chance).frequency;
+      decoder_.take(prior::interval_of_bit(yes, chance));
+      return yes;
+    });
+  }
+
   const predict::Scales& scales_;
   const Expectations& bases_;
   const predict::LevelModel& levels_;
   std::span<const float> steps_;
   coder::RangeDecoder decoder_;
+  std::unique_ptr<predict::LevelMixer> mixer_;
 };
 
 /// A section's rows may lie anywhere in its tile: the order knows.
@@ -96,7 +116,8 @@ void decode_level_tile(std::span<const std::byte> code, predict::LevelRange rang
     predictor->set_level(header.level);
   }
   const predict::LevelModel levels(header.member, range);
-  IntegerDecoder decoder(scales, bases, levels, steps, reader.rest());
+  const bool mixed = (header.flags & kIsMixed) != 0;
+  IntegerDecoder decoder(scales, bases, levels, steps, mixed, reader.rest());
   for (const Block& block : blocks_of(model, tile)) {
     const std::size_t columns = block.columns();
     const float* predictions = nullptr;

@@ -45,12 +45,12 @@ std::vector<std::byte> encode_sections(const Levels& levels, const StepMap& step
   each_section(serialize::DType::kFloat32, reinterpret_cast<const std::byte*>(values), tile, own,
                [&](const predict::Tile& section, const predict::Model* model) {
                  codes.push_back(encode_level_tile(levels.integers.data(), levels.range, steps,
-                                                   section, model, true, buffers));
+                                                   section, model, true, true, buffers));
                });
   return joined_sections(codes);
 }
 
-/// `values`: of all levels; empty: tiles are not tried in sections.
+/// `values`: of all levels; empty: tiles are not tried in sections, nor mixed.
 std::vector<std::byte> encode_job(const Levels& levels, const StepMap& steps,
                                   std::span<const float> values, const Job& job,
                                   LevelBuffers& buffers) {
@@ -58,7 +58,7 @@ std::vector<std::byte> encode_job(const Levels& levels, const StepMap& steps,
   std::vector<std::byte> code;
   const auto try_with = [&](const predict::Model* model, bool with_columns) {
     auto other = encode_level_tile(levels.integers.data(), levels.range, steps, job.tile, model,
-                                   with_columns, buffers);
+                                   with_columns, !values.empty(), buffers);
     if (code.empty() || other.size() < code.size()) code = std::move(other);
   };
   try_with(job.model(), true);

@@ -76,11 +76,6 @@ std::vector<mixture::Grid> grids_of(std::span<const Piece> pieces) {
   return grids;
 }
 
-prior::Interval interval_of(bool one, Probability probability) {
-  const std::uint32_t ones = std::uint32_t{probability} << (prior::kTotalBits - 16);
-  return one ? prior::Interval{0, ones} : prior::Interval{ones, prior::kTotalFrequency - ones};
-}
-
 serialize::TextFormat digits_in(serialize::ByteOrder order) {
   return {serialize::Serialization::kHex, 1, order};
 }
@@ -96,7 +91,7 @@ void encode_section(const Section& section, std::span<const std::uint16_t> digit
           lane, [&](unsigned bit, unsigned) { return shares[4 * index + bit]; },
           [&](Probability probability) {
             const bool one = (digits[index] >> --bits_left & 1) != 0;
-            encoder.encode(interval_of(one, probability));
+            encoder.encode(prior::interval_of_bit(one, probability));
             return one;
           });
     }
@@ -128,8 +123,8 @@ void decode_section(const Section& section, prior::Prior* prior, std::size_t dig
                                         static_cast<unsigned>(4 * within) + bit);
           },
           [&](Probability probability) {
-            const bool one = decoder.target() < interval_of(true, probability).frequency;
-            decoder.take(interval_of(one, probability));
+            const bool one = decoder.target() < prior::interval_of_bit(true, probability).frequency;
+            decoder.take(prior::interval_of_bit(one, probability));
             return one;
           });
       symbols[lane] = static_cast<std::uint16_t>(before << 4 | digit);

@@ -49,12 +49,14 @@ class LevelModel {
     return {start, start_of(level + 1, prediction, reciprocal) - start};
   }
 
+  /// Sum of the frequencies of levels below one; from most() + 1 on the total.
+  [[nodiscard]] std::uint32_t start_of(int level, float prediction, float reciprocal) const;
+  [[nodiscard]] int most() const { return range_.most; }
+
   /// The level whose interval holds `target`, which is below prior::kTotalFrequency.
   [[nodiscard]] int find(std::uint32_t target, float prediction, float reciprocal) const;
 
  private:
-  /// Sum of the frequencies of levels below one; from range.most + 1 on the total.
-  [[nodiscard]] std::uint32_t start_of(int level, float prediction, float reciprocal) const;
   /// In kShared.
   [[nodiscard]] std::uint32_t below(float z) const;
 

@@ -18,6 +18,12 @@ struct Interval {
   std::uint32_t frequency = 0;  ///< >= 1
 };
 
+/// Of a bit that is a one by `ones` in 2^16.
+[[nodiscard]] constexpr Interval interval_of_bit(bool one, std::uint16_t ones) {
+  const std::uint32_t start = std::uint32_t{ones} << (kTotalBits - 16);
+  return one ? Interval{0, start} : Interval{start, kTotalFrequency - start};
+}
+
 /// Writes cumulative frequencies [count + 1], from 0 to kTotalFrequency, in proportion to `weights`
 /// [count], each symbol's at least 1. Requires 1 <= count <= 2^16 and a sum of weights in [1,
 /// 2^40). What rounding leaves goes to the heaviest symbol, the first of equals.

@@ -6,15 +6,20 @@
 #include <cstdlib>
 #include <vector>
 
+#include "codec/level_order.h"
 #include "codec/levels_coder.h"
 #include "codec/levels_text.h"
 #include "codec/payload_error.h"
 #include "codec/sparse_coder.h"
+#include "coder/range_decoder.h"
+#include "coder/range_encoder.h"
 #include "fuzz_text.h"
+#include "predict/level_mixer.h"
 
 namespace {
 
 using namespace lmgc::codec;
+using namespace lmgc::predict;
 
 constexpr std::uint64_t kMostValues = 1 << 18;
 
@@ -80,6 +85,48 @@ void round_trip_levels(std::span<const std::byte> bytes) {
   if (decoded != expected) std::abort();
 }
 
+/// Two bytes a level: it and its prediction, which need not be near.
+void round_trip_mixed(std::span<const std::byte> bytes) {
+  const auto number = [&](std::size_t at) { return std::to_integer<int>(bytes[at]); };
+  const int most = number(0) % 127 + 1;
+  const LevelRange range{most, most == 1 && number(1) % 2 == 0};
+  const LevelModel model({static_cast<std::uint8_t>(number(2) % 8), 2, 0}, range);
+  const std::size_t columns = static_cast<std::size_t>(number(1)) % 16 + 1;
+  const std::size_t rows = (bytes.size() - 3) / 2 / columns;
+  std::vector<int> levels;
+  std::vector<float> predictions;
+  std::vector<int> scales;
+  for (std::size_t i = 3; levels.size() < rows * columns; i += 2) {
+    levels.push_back(number(i) % (2 * most + 1) - most);
+    predictions.push_back((static_cast<float>(number(i + 1)) - 128) / (number(2) < 9 ? 0.03F : 99));
+    scales.push_back(number(i) - number(i + 1));
+  }
+  lmgc::coder::RangeEncoder encoder;
+  LevelMixer mixer(rows, columns, model);
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    mixer.find(i / columns, i % columns, predictions[i], scales[i],
+               [&](Question question, int level, std::int32_t chance) {
+                 const bool yes =
+                     question == Question::kIs ? levels[i] == level : levels[i] > level;
+                 encoder.encode(answer_interval(yes, chance));
+                 return yes;
+               });
+  }
+  const std::vector<std::byte> code = std::move(encoder).finish();
+  lmgc::coder::RangeDecoder decoder(code);
+  LevelMixer other(rows, columns, model);
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    const int level = other.find(i / columns, i % columns, predictions[i], scales[i],
+                                 [&](Question, int, std::int32_t chance) {
+                                   const bool yes =
+                                       decoder.target() < answer_interval(true, chance).frequency;
+                                   decoder.take(answer_interval(yes, chance));
+                                   return yes;
+                                 });
+    if (level != levels[i]) std::abort();
+  }
+}
+
 void round_trip_sparse(std::span<const std::byte> bytes) {
   std::vector<float> values(bytes.size() / sizeof(float)), decoded(values.size());
   std::copy_n(bytes.data(), values.size() * sizeof(float),
@@ -106,5 +153,6 @@ void fuzz_levels(bool encodes, std::span<const std::byte> bytes) {
   if (!encodes) return decode(bytes);
   if (bytes.size() < 4) return;
   round_trip_levels(bytes);
+  round_trip_mixed(bytes);
   round_trip_sparse(bytes);
 }
