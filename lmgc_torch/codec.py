@@ -66,6 +66,7 @@ class Codec:
     Raises:
         ValueError: an option that does not exist, named with those that do.
         FileNotFoundError: `paper` without a model file, with how to get one.
+        MemoryError: a model larger than the memory that is available.
     """
 
     def __init__(
