@@ -74,6 +74,7 @@ class Codec:
         ValueError: an option that does not exist, named with those that do; stages beside another
             prior than the model alone.
         FileNotFoundError: `paper` without a model file, with how to get one.
+        MemoryError: a model larger than the memory that is available.
     """
 
     def __init__(

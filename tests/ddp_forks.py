@@ -37,15 +37,18 @@ def forks(rank: int) -> Report:
     def child(sender: Connection) -> None:
         sender.send(codes(codec) and codes(lmgc_torch.Codec("fast")))
         sender.send(error_of(train))
+        sender.send(error_of(lambda: lmgc_torch.all_reduce(torch.ones(10))))
         held.clear()
         gc.collect()
         sender.send("ended")
 
     for _ in range(3):
         train()
+    lmgc_torch.all_reduce(torch.ones(10))
     children = [_answers(child) for _ in range(2)]
     for _ in range(3):
         train()
+    lmgc_torch.all_reduce(torch.ones(10))
     gradients = [parameter.grad for parameter in held["ddp"].module.parameters()]
     return {
         "children": children,
@@ -60,6 +63,6 @@ def _answers(child: Callable[[Connection], None]) -> list[object]:
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("fork").Process(target=child, args=(sender,))
     process.start()
-    answers = [receiver.recv() for _ in range(3)]
+    answers = [receiver.recv() for _ in range(4)]
     process.join()
     return [*answers, process.exitcode]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,22 @@ def test_little_memory_means_smaller_batches() -> None:
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert torch.cuda.memory_stats()["num_ooms"] > refusals
+
+
+def test_a_forked_child_is_refused_by_name() -> None:
+    _, device = models(ODD)
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+
+    def child() -> None:
+        for call in (lambda: device.cache(1, 10), lambda: device.lanes(10)):
+            try:
+                call()
+            except RuntimeError as error:
+                sender.send(str(error))
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    for _ in range(2):
+        assert "forked from the one that loaded the model" in receiver.recv()

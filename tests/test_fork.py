@@ -20,12 +20,14 @@ def test_children_code_as_their_parent(scenario: str) -> None:
 
 
 def test_ranks_fork_beside_their_hook() -> None:
-    """Children code for themselves, are refused the hook by name, and end; training goes on."""
+    """Children code for themselves, are refused hook and collectives by name, and end; training
+    goes on."""
     first, second = reports = launch("forks", 2)
     for report in reports:
         assert report["turns"] == 6 and report["averaged"]
-        for codes, error, end, exit_code in report["children"]:
+        for codes, hook_error, collective_error, end, exit_code in report["children"]:
             assert codes and end == "ended" and exit_code == 0
-            assert "RuntimeError: lmgc_torch hook on rank" in error
-            assert "forked" in error and "spawn" in error
+            assert "RuntimeError: lmgc_torch hook on rank" in hook_error
+            for error in (hook_error, collective_error):
+                assert "forked" in error and "spawn" in error
     assert first["checksum"] == second["checksum"]

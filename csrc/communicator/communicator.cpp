@@ -59,7 +59,7 @@ Communicator::~Communicator() {
   close();
   // A group ends only when its last collective does, which may be at its timeout. Nobody waits for
   // that, and no other thread may end it while the interpreter does: it is left to the process.
-  // Nor in a forked child, whose groups have no threads.
+  // In a forked child, where a group has no threads, none ends.
   for (Exchange& exchange : exchanges_) {
     if (!exchange.usable || !is_here()) static_cast<void>(exchange.members.group.release());
   }
