@@ -63,6 +63,9 @@ def language_model(rank: int) -> Report:
     report["staged"] = torch.equal(
         trained(preset="fast", stages=quantize), trained(**paper, stages=quantize)
     )
+    report["priors"] = [
+        torch.equal(trained(), trained(**paper, prior=prior)) for prior in ("mixture", "experts")
+    ]
     for name, files in (("differ", own_files), ("missing", [same_file, "/none"])):
         report[name] = error_of(
             lambda files=files: lmgc_torch.register(

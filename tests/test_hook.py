@@ -99,9 +99,9 @@ def test_language_model_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("LMGC_CACHE", str(tmp_path / "cache"))
     fingerprints = [convert(file).fingerprint.hex() for file in files]
     for report in launch("language_model", 2):
-        assert report["same"] and report["staged"]
-        unstaged, _, staged = report["rates"]
-        assert staged < unstaged < 0.9
+        assert report["same"] and report["staged"] and all(report["priors"])
+        unstaged, _, staged, *by_prior = report["rates"]
+        assert staged < unstaged < 0.9 and max(by_prior) < unstaged
         told = "; ".join(f"rank {rank}: {print_}" for rank, print_ in enumerate(fingerprints))
         assert f"model fingerprint ({told})" in report["differ"]
         assert "rank 1: no language model at /none; install" in report["missing"]

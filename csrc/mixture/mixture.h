@@ -26,8 +26,6 @@ class Mixture {
   Mixture(serialize::DType dtype, serialize::ByteOrder order, std::span<const Grid> grids,
           std::size_t lanes, bool with_model);
 
-  [[nodiscard]] std::size_t digits_per_value() const { return digits_; }
-
   /// A lane goes on at value `place`, away from what it had.
   void restart(std::size_t lane, std::size_t place);
 
