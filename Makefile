@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed-torch-$(TORCH)
 BUILT := build/built-torch-$(TORCH)
 REPLAY := build/replay/tests/fuzz/fuzz_payload
 SOURCES := $(shell find csrc cmake -type f) CMakeLists.txt setup.py pyproject.toml
-CORE_SOURCES := $(shell find csrc/coder csrc/codec csrc/predict csrc/prior csrc/serialize tests/fuzz -name '*.h' -o -name '*.cpp')
+CORE_SOURCES := $(shell find csrc/*.h csrc/*.cpp csrc/coder csrc/codec csrc/mixture csrc/predict csrc/prior csrc/serialize tests/fuzz -name '*.h' -o -name '*.cpp')
 CXX_FILES = $(shell git ls-files -co --exclude-standard '*.h' '*.cpp' '*.cu' '*.cuh')
 
 export PATH := $(BIN):$(PATH)

@@ -105,10 +105,10 @@ void round_trip_mixed(std::span<const std::byte> bytes) {
   LevelMixer mixer(rows, columns, model);
   for (std::size_t i = 0; i < levels.size(); ++i) {
     mixer.find(i / columns, i % columns, predictions[i], scales[i],
-               [&](Question question, int level, std::int32_t chance) {
+               [&](Question question, int level, lmgc::logistic::Probability chance) {
                  const bool yes =
                      question == Question::kIs ? levels[i] == level : levels[i] > level;
-                 encoder.encode(answer_interval(yes, chance));
+                 encoder.encode(lmgc::prior::interval_of_bit(yes, chance));
                  return yes;
                });
   }
@@ -116,13 +116,13 @@ void round_trip_mixed(std::span<const std::byte> bytes) {
   lmgc::coder::RangeDecoder decoder(code);
   LevelMixer other(rows, columns, model);
   for (std::size_t i = 0; i < levels.size(); ++i) {
-    const int level = other.find(i / columns, i % columns, predictions[i], scales[i],
-                                 [&](Question, int, std::int32_t chance) {
-                                   const bool yes =
-                                       decoder.target() < answer_interval(true, chance).frequency;
-                                   decoder.take(answer_interval(yes, chance));
-                                   return yes;
-                                 });
+    const int level = other.find(
+        i / columns, i % columns, predictions[i], scales[i],
+        [&](Question, int, lmgc::logistic::Probability chance) {
+          const bool yes = decoder.target() < lmgc::prior::interval_of_bit(true, chance).frequency;
+          decoder.take(lmgc::prior::interval_of_bit(yes, chance));
+          return yes;
+        });
     if (level != levels[i]) std::abort();
   }
 }
