@@ -49,7 +49,7 @@ def main() -> None:
     few = gradient[:20].clone()
     before = codec.encode(few, raw_fallback=False)
     if sys.argv[1] == "decode":
-        payload = codec.encode(gradient[:10_000], raw_fallback=False)
+        payload = codec.encode(gradient[:100_000], raw_fallback=False)
     calls: dict[str, Callable[[], object]] = {
         "load": load_language_model,
         "encode": lambda: codec.encode(gradient),

@@ -126,7 +126,7 @@ Probability Mixture::probability(unsigned node, Probability model) {
     add(stretch(counter.probability()), &counter);
   }
   add(kBias, nullptr);
-  const int bits_left = 4 - std::bit_width(node) + 1;
+  const int bits_left = 5 - static_cast<int>(std::bit_width(node));
   if (repeat_holds_ && (repeat_digit_ | 16U) >> bits_left == node) {
     repeat_bit_ = (repeat_digit_ >> (bits_left - 1) & 1) != 0;
     const Stretch sure = stretch(repeat_counter_->probability());
