@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -105,3 +106,32 @@ class CompressedGroup(dist.ProcessGroup):
 def _takes(tensor: torch.Tensor, op: Any = dist.ReduceOp.SUM) -> bool:
     known = any(op == one for one in (dist.ReduceOp.SUM, dist.ReduceOp.AVG))
     return known and tensor.is_cpu and tensor.layout == torch.strided
+
+
+def _passed_on(name: str) -> Callable[..., Any]:
+    def method(self: CompressedGroup, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.wrapped, name)(*args, **kwargs)
+
+    return method
+
+
+# The base class would hold the GIL in these, and gloo's threads wait for it with a lock that
+# barrier wants.
+for _name in (
+    "allgather_coalesced",
+    "allgather_into_tensor_coalesced",
+    "allreduce_coalesced",
+    "alltoall",
+    "alltoall_base",
+    "barrier",
+    "broadcast",
+    "gather",
+    "monitored_barrier",
+    "recv",
+    "recv_anysource",
+    "reduce",
+    "reduce_scatter_tensor_coalesced",
+    "scatter",
+    "send",
+):
+    setattr(CompressedGroup, _name, _passed_on(_name))
