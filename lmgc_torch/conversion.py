@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -52,6 +52,18 @@ class Converted:
     architecture: Architecture
     tensors: Tensors
     fingerprint: bytes
+
+    def tempered(self, temperature: float) -> Converted:
+        """The model whose scores are divided by `temperature`: another one, of another name."""
+        if temperature == 1:
+            return self
+        last = {
+            name: self.tensors[name] / temperature
+            for name in ("norm", "norm.bias")
+            if name in self.tensors
+        }
+        tensors = self.tensors | last
+        return replace(self, tensors=tensors, fingerprint=_fingerprint(self.architecture, tensors))
 
 
 def read_model(path: Path) -> StoredModel:

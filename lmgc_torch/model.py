@@ -82,20 +82,27 @@ def model_memory(
 
 @overload
 def load_language_model(
-    path: str | os.PathLike[str] | None = None, device: Literal["cpu"] = "cpu"
+    path: str | os.PathLike[str] | None = None,
+    device: Literal["cpu"] = "cpu",
+    temperature: float = 1,
 ) -> _C.LanguageModel: ...
 
 
 @overload
 def load_language_model(
-    path: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu"
+    path: str | os.PathLike[str] | None = None,
+    device: str | torch.device = "cpu",
+    temperature: float = 1,
 ) -> _C.LanguageModel | _C.CudaLanguageModel: ...
 
 
 def load_language_model(
-    path: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu"
+    path: str | os.PathLike[str] | None = None,
+    device: str | torch.device = "cpu",
+    temperature: float = 1,
 ) -> _C.LanguageModel | _C.CudaLanguageModel:
-    """The engine for the model that `find_model` finds; one per model, device and process.
+    """The engine for the model that `find_model` finds; one per model, device, temperature and
+    process. `temperature` divides its scores.
 
     Raises:
         FileNotFoundError: there is no model, or a file of its folder is missing.
@@ -108,16 +115,16 @@ def load_language_model(
     place = _place(device)
     key = _source_key(file)
     with _lock:
-        if (key, place) not in _loaded:
+        if (key, place, temperature) not in _loaded:
             require_room(file, _memory(file, key, place), place)
-            converted = _converted(file, key)
+            converted = _converted(file, key).tempered(temperature)
             parts = (asdict(converted.architecture), converted.tensors, converted.fingerprint)
-            _loaded[key, place] = (
+            _loaded[key, place, temperature] = (
                 _C.LanguageModel(*parts)
                 if place.type == "cpu"
                 else _C.CudaLanguageModel(*parts, device=place)
             )
-        return _loaded[key, place]
+        return _loaded[key, place, temperature]
 
 
 def _place(device: str | torch.device) -> torch.device:
@@ -132,7 +139,7 @@ def _place(device: str | torch.device) -> torch.device:
     return place
 
 
-_loaded: dict[tuple[str, torch.device], _C.LanguageModel | _C.CudaLanguageModel] = {}
+_loaded: dict[tuple[str, torch.device, float], _C.LanguageModel | _C.CudaLanguageModel] = {}
 _lock = threading.Lock()
 _DAMAGES = (safetensors.SafetensorError, ValueError, KeyError, TypeError)  # of a cached file
 

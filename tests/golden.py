@@ -26,6 +26,7 @@ def _cases() -> dict[str, Case]:
         ("paper-hex-space", {}),
         ("paper-iso8859", {"serialization": "iso8859", "byte_order": "little"}),
         ("paper-hex-0x-windows", {"serialization": "hex-0x", "bytes_per_group": 2, "window": 400}),
+        ("paper-temperature", {"temperature": 2.7}),
     ):
         cases[name] = {"dtype": "bfloat16", "shape": [96], "period": 5, "options": options}
     for name, stage in (

@@ -127,6 +127,18 @@ def test_golden_scores() -> None:
     assert digest == golden["scores_sha256"], "arithmetic changed: new ARITHMETIC_VERSION"
 
 
+def test_a_temperature_divides_scores() -> None:
+    models = [load_language_model(), load_language_model(temperature=2)]
+    tokens = torch.tensor([models[0].byte_tokens[40:80]], dtype=torch.int32)
+    whole, half = (
+        scores(model, tokens, model.readout(torch.arange(100, dtype=torch.int32)), [40])
+        for model in models
+    )
+    assert (whole - 2 * half).abs().max() <= 1  # half of a power of two, rounded
+    assert models[0].fingerprint != models[1].fingerprint
+    assert load_language_model(temperature=1) is models[0]
+
+
 def test_byte_tokens_are_distinct_and_name_their_bytes() -> None:
     texts = [*byte_characters()[:200], "\u00c3\u0142", "ab", "cd"]
     ids = {text: id for id, text in enumerate(texts + [f"x{i}" for i in range(90)])}

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lmgc_torch
 from golden import CASES, FOLDER, golden_codec, golden_tensor, golden_values
 from lmgc_torch import _C, SERIALIZATIONS, PayloadError
 from random_model import random_language_model
@@ -35,10 +36,11 @@ def paper(
     byte_order: str = "big",
     window: int = 60,
     model: _C.LanguageModel = MODEL,
+    mixture: bool = False,
 ) -> _C.Codec:
     index = SERIALIZATIONS.index(serialization)
     order = ("big", "little").index(byte_order)
-    return _C.Codec.paper(model, index, bytes_per_group, order, window)
+    return _C.Codec.paper(model, index, bytes_per_group, order, window, mixture)
 
 
 @functools.cache
@@ -180,6 +182,18 @@ def test_golden_payloads(name: str) -> None:
     assert payload[32] == {"paper-levels": 5, "paper-sparse": 4}.get(name[:12], 2)
     assert torch.equal(to_bits(codec.decode(payload)), to_bits(golden_values(name, case)))
     assert torch.equal(codec.encode(golden_tensor(case)), payload)
+
+
+def test_a_temperature_is_another_model() -> None:
+    noise = torch.randn(60, generator=torch.Generator().manual_seed(1))
+    sure, unsure = (lmgc_torch.Codec("paper", temperature=degrees) for degrees in (1, 3))
+    payload = unsure.encode(noise, raw_fallback=False)
+    assert torch.equal(to_bits(unsure.decode(payload)), to_bits(noise))
+    assert payload.numel() < sure.encode(noise, raw_fallback=False).numel()
+    with pytest.raises(PayloadError, match="load the same model on every side"):
+        sure.decode(payload)
+    with pytest.raises(ValueError, match="temperature is 0; use 0.1 to 100"):
+        lmgc_torch.Codec("paper", temperature=0)
 
 
 def test_ctrl_c_ends_a_long_call() -> None:
