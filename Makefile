@@ -51,8 +51,11 @@ bench: $(BUILT)
 	$(BIN)/python benchmarks/sequences.py $(SEQUENCES)
 	$(BIN)/python benchmarks/rates.py $(SEQUENCES)
 	$(BIN)/python benchmarks/speed.py $(SEQUENCES)
+	$(BIN)/python benchmarks/mixture.py $(SEQUENCES)
 	$(BIN)/python benchmarks/stages.py $(SEQUENCES)
+	$(BIN)/python benchmarks/stages.py $(SEQUENCES) --presets paper --values 2000
 	$(BIN)/python benchmarks/convergence.py
+	$(BIN)/python benchmarks/power_sgd.py
 	@# Network namespaces need root; the simulation goes on from the results that are there.
 	if [ "$$(id -u)" = 0 ]; then $(BIN)/python benchmarks/network.py && $(BIN)/python benchmarks/planner.py; \
 	  else echo "benchmarks/network.py and planner.py left out: they need root"; fi

@@ -129,7 +129,7 @@ def markdown(cells: list[Cell], values: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--values", type=int, default=8192, help="of the sample")
+    parser.add_argument("--values", type=int, default=4096, help="of the sample")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
     options = parser.parse_args()
 

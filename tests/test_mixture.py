@@ -1,5 +1,6 @@
 """Preset `paper` with a mixture of experts, beside a language model or alone."""
 
+import functools
 import math
 import subprocess
 import sys
@@ -15,21 +16,10 @@ from golden import CASES, FOLDER, golden_codec, golden_tensor
 from lmgc_torch import _C, SERIALIZATIONS, PayloadError
 from random_model import random_language_model
 from tensors import tensors, to_bits
-from test_paper import MODEL, paper, sampled_text
+from test_paper import paper, sampled_text
 
 EXPERTS = _C.Codec.experts(0)
-
-
-def mixture(
-    serialization: str = "hex-space",
-    bytes_per_group: int = 4,
-    byte_order: str = "big",
-    window: int = 60,
-    model: _C.LanguageModel = MODEL,
-) -> _C.Codec:
-    index = SERIALIZATIONS.index(serialization)
-    order = ("big", "little").index(byte_order)
-    return _C.Codec.paper(model, index, bytes_per_group, order, window, mixture=True)
+mixture = functools.partial(paper, mixture=True)
 
 
 def assert_round_trip(

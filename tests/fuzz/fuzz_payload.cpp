@@ -31,6 +31,11 @@ const Representation& structure() {
   return representation;
 }
 
+const Representation& representation_of(std::uint8_t choice) {
+  if (choice & 16) return fuzzed_mixture(choice & 1);
+  return choice & 1 ? fuzzed_text() : structure();
+}
+
 void decode(const Representation& representation, DType dtype, std::uint64_t values,
             std::span<const std::byte> body) {
   const std::uint64_t bytes = values * lmgc::serialize::traits(dtype).bytes;
@@ -101,7 +106,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz_levels(data[0] & 1, bytes);
     return 0;
   }
-  const Representation& representation = data[0] & 1 ? fuzzed_text() : structure();
+  const Representation& representation = representation_of(data[0]);
   switch (data[0] / 2 % 4) {
     case 0:
       decode_payload(representation, bytes);
