@@ -1,5 +1,6 @@
 #include <cstdint>
 
+#include "model/cuda/enqueue.cuh"
 #include "model/cuda/launch.h"
 #include "model/cuda/tensor_core.cuh"
 #include "model/formulas.h"
@@ -47,8 +48,7 @@ struct Sum {
 template <typename Epilogue>
 __global__ void __launch_bounds__(kThreads, 3)
     multiply_kernel(const Left left, const Right right, const Epilogue epilogue) {
-  extern __shared__ __align__(128) std::int8_t shared[];
-  const unsigned base = shared_address(shared);
+  const unsigned base = shared_address(shared_memory<std::int8_t>());
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int warp_row = warp / 2 * kWarpRows, warp_column = warp % 2 * kWarpColumns;
   const std::int64_t first_row = std::int64_t{blockIdx.y} * kTileRows;
@@ -176,13 +176,10 @@ struct Score {
 template <typename Epilogue>
 void launch(const Left& left, const Right& right, const Epilogue& epilogue, void* stream) {
   if (left.rows == 0) return;
-  // Of this device; if it refuses, the launch says so.
-  static_cast<void>(cudaFuncSetAttribute(
-      multiply_kernel<Epilogue>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes));
+  allow_shared_memory(multiply_kernel<Epilogue>, kSharedBytes);
   const dim3 grid(static_cast<unsigned>((right.columns + kTileColumns - 1) / kTileColumns),
                   static_cast<unsigned>((left.rows + kTileRows - 1) / kTileRows));
-  multiply_kernel<<<grid, kThreads, kSharedBytes, static_cast<cudaStream_t>(stream)>>>(left, right,
-                                                                                       epilogue);
+  enqueue(multiply_kernel<Epilogue>, {grid, kThreads, kSharedBytes}, stream, left, right, epilogue);
 }
 
 }  // namespace

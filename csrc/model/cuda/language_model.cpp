@@ -1,14 +1,12 @@
 #include "model/cuda/language_model.h"
 
 #include <ATen/ATen.h>
-#include <c10/cuda/CUDACachingAllocator.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
 #include <string>
 
+#include "model/cuda/device.h"
 #include "model/cuda/pass.h"
 #include "model/kernels.h"
 #include "model/weights.h"
@@ -161,15 +159,8 @@ std::unique_ptr<KeyValueCache> LanguageModel::cache(std::int64_t lanes,
 
 std::int64_t LanguageModel::lanes(std::int64_t capacity) const {
   require_own_process();
-  const c10::cuda::CUDAGuard guard(device_);
-  std::size_t free = 0, all = 0;
-  C10_CUDA_CHECK(cudaMemGetInfo(&free, &all));
-  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device_.index());
-  constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-  const std::int64_t kept =
-      stats.reserved_bytes[kAll].current - stats.allocated_bytes[kAll].current;
-  const std::int64_t room = (static_cast<std::int64_t>(free) + kept) / 2;
-  return std::clamp(room / KeyValueCache::bytes(a_, capacity), std::int64_t{1}, kMostLanes);
+  return std::clamp(free_bytes(device_) / 2 / KeyValueCache::bytes(a_, capacity), std::int64_t{1},
+                    kMostLanes);
 }
 
 at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
@@ -184,8 +175,8 @@ at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
   TORCH_CHECK_VALUE(lanes <= cache.lanes() && steps <= cache.capacity() - cache.length(),
                     "lmgc::model: ", lanes, " lanes of ", steps, " tokens more; the cache has ",
                     cache.lanes(), " of ", cache.length(), " with room for ", cache.capacity());
-  const c10::cuda::CUDAGuard guard(device_);
-  void* const stream = c10::cuda::getCurrentCUDAStream().stream();
+  const c10::DeviceGuard guard(device_);
+  void* const stream = current_stream();
   const auto count =
       static_cast<std::int64_t>(std::ranges::count_if(wanted, [](auto one) { return one != 0; }));
   at::Tensor scores = at::empty({lanes, count, readout.columns}, tokens.options());
@@ -207,7 +198,7 @@ at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
       pass.read(chosen, lanes_now * count, norm_, readout,
                 scores.mutable_data_ptr<std::int32_t>() + lane * count * readout.columns);
     }
-    C10_CUDA_KERNEL_LAUNCH_CHECK();
+    check_launches();
   }
   cache.lanes_ = lanes;
   cache.length_ += steps;

@@ -1,5 +1,6 @@
 #include <cstdint>
 
+#include "model/cuda/enqueue.cuh"
 #include "model/cuda/launch.h"
 #include "model/cuda/warp.cuh"
 #include "model/formulas.h"
@@ -119,7 +120,7 @@ __global__ void split_heads_kernel(Floats values, int rows, const Heads heads, c
   const bool is_query = head < query_heads, is_value = head >= query_heads + kv_heads;
 
   const float* from = values.values + row * values.stride + head * heads.head_width;
-  float a[kPairs], b[kPairs];
+  float a[kPairs] = {}, b[kPairs] = {};
   std::int32_t largest = 0;
   const auto for_pairs = [&](const auto& body) {
 #pragma unroll
@@ -173,19 +174,19 @@ __global__ void split_heads_kernel(Floats values, int rows, const Heads heads, c
 
 void embed(const std::int32_t* tokens, std::int64_t rows, const std::int8_t* codes,
            const float* scales, std::int64_t width, Floats out, void* stream) {
-  embed_kernel<<<blocks_of(rows), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-      tokens, rows, codes, scales, static_cast<int>(width), out);
+  enqueue(embed_kernel, {blocks_of(rows), kThreads}, stream, tokens, rows, codes, scales,
+          static_cast<int>(width), out);
 }
 
 void normalize(Floats x, const std::int32_t* chosen, std::int64_t rows, std::int64_t width,
                const float* gain, double epsilon, CodeRows out, void* stream) {
-  normalize_kernel<<<blocks_of(rows), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-      x, chosen, rows, static_cast<int>(width), gain, epsilon, out);
+  enqueue(normalize_kernel, {blocks_of(rows), kThreads}, stream, x, chosen, rows,
+          static_cast<int>(width), gain, epsilon, out);
 }
 
 void quantize(Floats x, std::int64_t rows, std::int64_t width, CodeRows out, void* stream) {
-  quantize_kernel<<<blocks_of(rows), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-      x, rows, static_cast<int>(width), out);
+  enqueue(quantize_kernel, {blocks_of(rows), kThreads}, stream, x, rows, static_cast<int>(width),
+          out);
 }
 
 void split_heads(Floats values, std::int64_t lanes, const Heads& heads, const float* cosines,
@@ -197,8 +198,8 @@ void split_heads(Floats values, std::int64_t lanes, const Heads& heads, const fl
                                                       : split_heads_kernel<4>;
   static_assert(kHeadLimit <= 8 * kWarp);
   const dim3 grid(blocks_of(rows), static_cast<unsigned>(heads.kv_heads * (heads.group + 2)));
-  kernel<<<grid, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-      values, static_cast<int>(rows), heads, cosines, sines, query_factor, queries, context);
+  enqueue(kernel, {grid, kThreads}, stream, values, static_cast<int>(rows), heads, cosines, sines,
+          query_factor, queries, context);
 }
 
 }  // namespace lmgc::model::cuda
