@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lmgc_torch
-from cuda_cases import PLAIN, WIDE, random_tokens, scores
+from cuda_cases import FAMILIES, PLAIN, WIDE, Shape, random_tokens, scores
 from lmgc_torch import _C
 from random_gguf import random_weights, write_gguf
 from random_model import ODD, random_tensors
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def models(a: dict[str, Any], sharpness: float = 1.0) -> tuple[Any, Any]:
-    tensors = random_tensors(a, sharpness=sharpness)
+def models(a: Shape, **options: Any) -> tuple[Any, Any]:
+    tensors = random_tensors(a, **options)
     return (
         _C.LanguageModel(a, tensors, bytes(32)),
         _C.CudaLanguageModel(a, tensors, bytes(32), torch.device("cuda", 0)),
@@ -30,8 +30,8 @@ def models(a: dict[str, Any], sharpness: float = 1.0) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("architecture", [ODD, WIDE, PLAIN], ids=["odd", "wide", "plain"])
 @pytest.mark.parametrize("sharpness", [1.0, 30.0])
-def test_scores_are_the_same_bits(architecture: dict[str, Any], sharpness: float) -> None:
-    host, device = models(architecture, sharpness)
+def test_scores_are_the_same_bits(architecture: Shape, sharpness: float) -> None:
+    host, device = models(architecture, sharpness=sharpness)
     for lanes, sizes in [
         (5, [70]),
         (5, [1] * 70),
@@ -39,6 +39,16 @@ def test_scores_are_the_same_bits(architecture: dict[str, Any], sharpness: float
         (2, [511, 2, 137]),
         (90, [300]),
     ]:
+        tokens = random_tokens(architecture, lanes, sum(sizes))
+        expected = scores(host, tokens, [sum(sizes)])
+        assert expected.unique().numel() > 1000
+        assert torch.equal(scores(device, tokens, sizes), expected), (lanes, sizes)
+
+
+@pytest.mark.parametrize(("architecture", "biases"), FAMILIES.values(), ids=FAMILIES)
+def test_other_families_give_the_same_bits(architecture: Shape, biases: bool) -> None:
+    host, device = models(architecture, biases=biases)
+    for lanes, sizes in [(5, [70]), (3, [1] * 40), (200, [1, 2, 3, 17]), (2, [511, 2, 137])]:
         tokens = random_tokens(architecture, lanes, sum(sizes))
         expected = scores(host, tokens, [sum(sizes)])
         assert expected.unique().numel() > 1000

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from cuda_cases import PLAIN, random_tokens, scores
+from cuda_cases import FAMILIES, PLAIN, Shape, random_tokens, scores
 from lmgc_torch import _C
 from random_model import ODD, random_tensors
 
@@ -41,7 +41,7 @@ def kernels() -> Iterator[Any]:
     module.guard_tensors(False)
 
 
-def models(kernels: Any, architecture: dict[str, Any], **options: Any) -> tuple[Any, Any]:
+def models(kernels: Any, architecture: Shape, **options: Any) -> tuple[Any, Any]:
     tensors = random_tensors(architecture, **options)
     return (
         _C.LanguageModel(architecture, tensors, bytes(32)),
@@ -49,10 +49,14 @@ def models(kernels: Any, architecture: dict[str, Any], **options: Any) -> tuple[
     )
 
 
-@pytest.mark.parametrize("architecture", [ODD, WIDE, PLAIN], ids=["odd", "wide", "plain"])
-def test_scores_are_the_same_bits(kernels: Any, architecture: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "biases"),
+    [*FAMILIES.values(), (WIDE, False), (PLAIN, False)],
+    ids=[*FAMILIES, "wide", "plain"],
+)
+def test_scores_are_the_same_bits(kernels: Any, architecture: Shape, biases: bool) -> None:
     """Windows, steps, and parts; few lanes and more than a tile of rows."""
-    host, device = models(kernels, architecture)
+    host, device = models(kernels, architecture, biases=biases)
     for lanes, sizes in [(2, [90]), (3, [1] * 5), (131, [2, 1]), (1, [64, 1, 65])]:
         tokens = random_tokens(architecture, lanes, sum(sizes))
         expected = scores(host, tokens, [sum(sizes)])
