@@ -1,7 +1,7 @@
 """The CUDA kernels, run on the host thread by thread, give the CPU engine's bits.
 
 tests/cuda_on_host compiles them as plain C++, with twins of what only a GPU has. A read or write
-past the end of a tensor or of shared memory ends the process with SIGSEGV.
+past the end of a tensor or of shared memory is a RuntimeError, as are threads that wait in vain.
 """
 
 from __future__ import annotations

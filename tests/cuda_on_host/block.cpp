@@ -1,6 +1,7 @@
 #include "block.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <ucontext.h>
 
 #include <array>
@@ -102,6 +103,23 @@ void prepare(Thread& thread) {
   makecontext(&thread.start, &thread_main, 0);
 }
 
+/// Makes a fault of a thread, past the end of guarded memory, the block's failure.
+class FaultsFail {
+ public:
+  FaultsFail() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { fail("a thread reads or writes past the end of memory"); };
+    action.sa_flags = SA_NODEFER;  // the handler is left by a jump
+    sigaction(SIGSEGV, &action, &before_);
+  }
+  FaultsFail(const FaultsFail&) = delete;
+  FaultsFail& operator=(const FaultsFail&) = delete;
+  ~FaultsFail() { sigaction(SIGSEGV, &before_, nullptr); }
+
+ private:
+  struct sigaction before_;
+};
+
 [[nodiscard]] bool run_warp(std::size_t warp) {
   bool moved = false;
   for (bool again = true; again;) {
@@ -128,6 +146,7 @@ void run_block(std::size_t index, unsigned threads, std::span<std::byte> shared,
   block.failure.clear();
   if (block.threads.size() < threads) block.threads.resize(threads);
   for (unsigned i = 0; i < threads; ++i) prepare(block.threads[i]);
+  const FaultsFail faults_fail;
   for (bool moved = true; moved;) {
     moved = false;
     for (std::size_t i = 0; i < warps; ++i) {

@@ -1,5 +1,3 @@
-#include <torch/extension.h>
-
 #include "memory.h"
 #include "model/cuda/bind.h"
 #include "model/cuda/device.h"
