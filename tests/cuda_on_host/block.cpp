@@ -103,21 +103,27 @@ void prepare(Thread& thread) {
   makecontext(&thread.start, &thread_main, 0);
 }
 
-/// Makes a fault of a thread, past the end of guarded memory, the block's failure.
+/// Makes a fault of a thread the block's failure.
 class FaultsFail {
  public:
   FaultsFail() {
     struct sigaction action = {};
-    action.sa_handler = [](int) { fail("a thread reads or writes past the end of memory"); };
+    action.sa_handler = [](int signal) {
+      fail(signal == SIGSEGV ? "a thread reads or writes past the end of memory"
+                             : "a thread reads or writes what is not aligned, or not in its array");
+    };
     action.sa_flags = SA_NODEFER;  // the handler is left by a jump
-    sigaction(SIGSEGV, &action, &before_);
+    for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &before_[i]);
   }
   FaultsFail(const FaultsFail&) = delete;
   FaultsFail& operator=(const FaultsFail&) = delete;
-  ~FaultsFail() { sigaction(SIGSEGV, &before_, nullptr); }
+  ~FaultsFail() {
+    for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
 
  private:
-  struct sigaction before_;
+  static constexpr std::array kSignals = {SIGSEGV, SIGILL};
+  std::array<struct sigaction, kSignals.size()> before_;
 };
 
 [[nodiscard]] bool run_warp(std::size_t warp) {

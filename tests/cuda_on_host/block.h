@@ -30,7 +30,7 @@ struct Running {
 
 /// Calls body() as each of `threads` threads, whole warps, of block `index`. Throws
 /// std::logic_error if some wait for others that do not come, `fail` was called, or one reads or
-/// writes past the end of guarded memory.
+/// writes past the end of guarded memory or what is not aligned.
 void run_block(std::size_t index, unsigned threads, std::span<std::byte> shared,
                const std::function<void()>& body);
 
