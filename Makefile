@@ -16,11 +16,11 @@ CXX_FILES = $(shell git ls-files -co --exclude-standard '*.h' '*.cpp' '*.cu' '*.
 
 export PATH := $(BIN):$(PATH)
 
-.PHONY: build test demo lint fuzz golden bench clean
+.PHONY: build test demo lint fuzz golden bench clean cuda-on-host
 
 build: $(BUILT)
 
-test: $(BUILT) $(REPLAY)
+test: $(BUILT) $(REPLAY) cuda-on-host
 	$(BIN)/python -m pytest
 
 demo: $(BUILT)
@@ -77,6 +77,10 @@ $(BUILT): $(INSTALLED) $(SOURCES)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	rm -f build/built-torch-*
 	touch $@
+
+# In the extension's build folder, whose objects it links.
+cuda-on-host: $(BUILT)
+	cmake --build build/cmake-$$($(BIN)/python -c "import sys; print(sys.implementation.cache_tag)") --target cuda_on_host
 
 $(REPLAY): $(INSTALLED) $(CORE_SOURCES) CMakeLists.txt
 	cmake -S . -B build/replay -G Ninja -DPython_EXECUTABLE=$(BIN)/python -DLMGC_FUZZ=replay \

@@ -6,11 +6,11 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 import lmgc_torch
+from cuda_cases import FAMILIES, PLAIN, WIDE, Shape, random_tokens, scores
 from lmgc_torch import _C
 from random_gguf import random_weights, write_gguf
 from random_model import ODD, random_tensors
@@ -19,35 +19,19 @@ pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no GPU: the CUDA model is not run here"
 )
 
-#: Several row and column tiles, heads of two chunks, more than 8 queries a step.
-WIDE = ODD | {"width": 256, "feed_forward": 400, "heads": 24, "kv_heads": 2, "head_width": 100}
-#: As many models have it.
-PLAIN = ODD | {"width": 192, "feed_forward": 512, "heads": 3, "kv_heads": 1, "head_width": 64}
 
-
-def models(a: dict[str, Any], sharpness: float = 1.0) -> tuple[Any, Any]:
-    tensors = random_tensors(a, sharpness=sharpness)
+def models(a: Shape, **options: Any) -> tuple[Any, Any]:
+    tensors = random_tensors(a, **options)
     return (
         _C.LanguageModel(a, tensors, bytes(32)),
         _C.CudaLanguageModel(a, tensors, bytes(32), torch.device("cuda", 0)),
     )
 
 
-def scores(model: Any, tokens: torch.Tensor, sizes: list[int]) -> torch.Tensor:
-    readout = model.readout(torch.arange(17, dtype=torch.int32))
-    cache = model.cache(tokens.shape[0], tokens.shape[1])
-    parts = [
-        model.extend(cache, part.contiguous(), readout).cpu() for part in tokens.split(sizes, dim=1)
-    ]
-    assert cache.length == tokens.shape[1]
-    return torch.cat(parts, dim=1)
-
-
 @pytest.mark.parametrize("architecture", [ODD, WIDE, PLAIN], ids=["odd", "wide", "plain"])
 @pytest.mark.parametrize("sharpness", [1.0, 30.0])
-def test_scores_are_the_same_bits(architecture: dict[str, Any], sharpness: float) -> None:
-    host, device = models(architecture, sharpness)
-    rng = np.random.default_rng(3)
+def test_scores_are_the_same_bits(architecture: Shape, sharpness: float) -> None:
+    host, device = models(architecture, sharpness=sharpness)
     for lanes, sizes in [
         (5, [70]),
         (5, [1] * 70),
@@ -55,9 +39,17 @@ def test_scores_are_the_same_bits(architecture: dict[str, Any], sharpness: float
         (2, [511, 2, 137]),
         (90, [300]),
     ]:
-        tokens = torch.from_numpy(
-            rng.integers(0, architecture["vocabulary"], (lanes, sum(sizes)), dtype=np.int32)
-        )
+        tokens = random_tokens(architecture, lanes, sum(sizes))
+        expected = scores(host, tokens, [sum(sizes)])
+        assert expected.unique().numel() > 1000
+        assert torch.equal(scores(device, tokens, sizes), expected), (lanes, sizes)
+
+
+@pytest.mark.parametrize(("architecture", "biases"), FAMILIES.values(), ids=FAMILIES)
+def test_other_families_give_the_same_bits(architecture: Shape, biases: bool) -> None:
+    host, device = models(architecture, biases=biases)
+    for lanes, sizes in [(5, [70]), (3, [1] * 40), (200, [1, 2, 3, 17]), (2, [511, 2, 137])]:
+        tokens = random_tokens(architecture, lanes, sum(sizes))
         expected = scores(host, tokens, [sum(sizes)])
         assert expected.unique().numel() > 1000
         assert torch.equal(scores(device, tokens, sizes), expected), (lanes, sizes)

@@ -141,6 +141,21 @@ struct Quantizer {
   return static_cast<float>(1.0 / std::sqrt(mean + epsilon));
 }
 
+/// LayerNorm is (x - mean) * factor * gain + bias.
+struct LayerNormTerms {
+  float mean, factor;
+};
+
+/// Of `count` numbers, whose codes of `unit` have these sums. count * squares - sum^2 is exact.
+[[nodiscard]] static inline LMGC_HOST_DEVICE LayerNormTerms layer_norm_terms(
+    std::int64_t sum, std::int64_t squares, std::int64_t count, float unit, double epsilon) {
+  const double scale = static_cast<double>(unit);
+  const double size = static_cast<double>(count);
+  const double spread = static_cast<double>(count * squares - sum * sum) / (size * size);
+  return {static_cast<float>(static_cast<double>(sum) / size * scale),
+          static_cast<float>(1.0 / std::sqrt(spread * scale * scale + epsilon))};
+}
+
 /// A weight's share of the softmax's denominator.
 [[nodiscard]] static inline LMGC_HOST_DEVICE std::uint32_t denominator_term(float weight) {
   constexpr float kUnit = static_cast<float>(1 << kDenominatorBits);

@@ -59,12 +59,10 @@ static inline void layer_norm_row(const float* x, const float* gain, const float
     sum += code;
     squares += code * code;
   }
-  const double unit = static_cast<double>(q.scale);
-  const double size = static_cast<double>(count);
-  const float mean = static_cast<float>(static_cast<double>(sum) / size * unit);
-  const double spread = static_cast<double>(count * squares - sum * sum) / (size * size);
-  const float factor = static_cast<float>(1.0 / std::sqrt(spread * unit * unit + epsilon));
-  for (std::int64_t i = 0; i < count; ++i) scratch[i] = (x[i] - mean) * factor * gain[i] + bias[i];
+  const LayerNormTerms terms = layer_norm_terms(sum, squares, count, q.scale, epsilon);
+  for (std::int64_t i = 0; i < count; ++i) {
+    scratch[i] = (x[i] - terms.mean) * terms.factor * gain[i] + bias[i];
+  }
   quantize_row(scratch, count, out);
 }
 

@@ -1,4 +1,5 @@
 #include "model/cuda/attention.cuh"
+#include "model/cuda/enqueue.cuh"
 
 /// Attention in three passes over the keys, each of which computes the dot products anew: the
 /// largest, then the denominator and the largest weight, then the weighted values. Integers decide
@@ -167,8 +168,7 @@ void launch(const Attention& job, std::int64_t lanes, void* stream) {
                   static_cast<unsigned>((tiles + kWarps - 1) / kWarps));
   const auto kernel =
       count > 8 ? attend_many_kernel<kChunks, true> : attend_many_kernel<kChunks, false>;
-  kernel<<<grid, static_cast<unsigned>(warps * 32), 0, static_cast<cudaStream_t>(stream)>>>(job,
-                                                                                            tiles);
+  enqueue(kernel, {grid, static_cast<unsigned>(warps * 32)}, stream, job, tiles);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "model/cuda/attention.cuh"
+#include "model/cuda/enqueue.cuh"
 
 /// Attention of few queries, as when decoding: a block takes a slot, and shared memory holds its
 /// scores, so that all threads share what is done to each.
@@ -24,10 +25,10 @@ constexpr std::int64_t kSharedLimit = 64 << 10;
 template <int kChunks>
 __global__ void __launch_bounds__(kThreads) attend_few_kernel(const Attention job) {
   using Codes = QueryTile<kChunks, false>;
-  extern __shared__ __align__(16) float scores[];  // [query, key], then the codes
   __shared__ std::int32_t best[kMost], largest[kMost];
   __shared__ std::uint32_t denominator[kMost];
   const int count = job.queries_of_slot(), keys = padded_keys(job);
+  auto* const scores = shared_memory<float>();  // [query, key], then the codes
   auto* const upper = reinterpret_cast<std::uint8_t*>(scores + count * keys);
   std::uint8_t* const lower = upper + count * keys;
   const std::int64_t slot = blockIdx.x;
@@ -137,12 +138,9 @@ __global__ void __launch_bounds__(kThreads) attend_few_kernel(const Attention jo
 
 template <int kChunks>
 void launch(const Attention& job, std::int64_t lanes, void* stream) {
-  // Of this device; if it refuses, the launch says so.
-  static_cast<void>(cudaFuncSetAttribute(
-      attend_few_kernel<kChunks>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedLimit));
-  attend_few_kernel<kChunks>
-      <<<static_cast<unsigned>(lanes * job.heads.kv_heads), kThreads,
-         static_cast<std::size_t>(shared_bytes(job)), static_cast<cudaStream_t>(stream)>>>(job);
+  allow_shared_memory(attend_few_kernel<kChunks>, kSharedLimit);
+  const dim3 grid(static_cast<unsigned>(lanes * job.heads.kv_heads));
+  enqueue(attend_few_kernel<kChunks>, {grid, kThreads, shared_bytes(job)}, stream, job);
 }
 
 }  // namespace

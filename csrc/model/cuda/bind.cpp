@@ -31,12 +31,14 @@ at::Tensor extend(const LanguageModel& model, KeyValueCache& cache, const at::Te
 
 void bind(py::module_& m) {
   const py::call_guard<py::gil_scoped_release> no_gil;
-  py::class_<Matrix>(m, "CudaReadout");
-  py::class_<KeyValueCache>(m, "CudaKeyValueCache")
+  // Local: tests have another module with them.
+  py::class_<Matrix>(m, "CudaReadout", py::module_local());
+  py::class_<KeyValueCache>(m, "CudaKeyValueCache", py::module_local())
       .def_property_readonly("lanes", &KeyValueCache::lanes)
       .def_property_readonly("length", &KeyValueCache::length)
       .def_property_readonly("capacity", &KeyValueCache::capacity);
-  py::class_<LanguageModel, std::shared_ptr<LanguageModel>>(m, "CudaLanguageModel")
+  py::class_<LanguageModel, std::shared_ptr<LanguageModel>>(m, "CudaLanguageModel",
+                                                            py::module_local())
       .def(py::init([](const py::dict& architecture, const TensorMap& tensors,
                        const py::bytes& fingerprint, const c10::Device& device) {
              const Architecture shape = architecture_of(architecture);

@@ -1,5 +1,6 @@
 #include <cstdint>
 
+#include "model/cuda/enqueue.cuh"
 #include "model/cuda/launch.h"
 #include "model/cuda/tensor_core.cuh"
 #include "model/formulas.h"
@@ -34,21 +35,23 @@ __device__ void fetch(unsigned to, const std::int8_t* from, std::int64_t depth) 
   }
 }
 
-/// A sum of products and the scales of its column and row.
+/// A sum of products, the scales of its column and row, and its column's bias.
+template <bool kBiased>
 struct Sum {
   std::int32_t sum;
-  float column_scale, row_scale;
+  float column_scale, row_scale, column_bias;
   [[nodiscard]] __device__ float value() const { return value_of(sum, column_scale, row_scale); }
+  [[nodiscard]] __device__ float biased(float x) const { return kBiased ? x + column_bias : x; }
   [[nodiscard]] __device__ std::int32_t score() const {
     return score_of(sum, column_scale, row_scale);
   }
 };
 
-template <typename Epilogue>
+/// kBiased: a kernel of its own, since the others have no registers to spare.
+template <typename Epilogue, bool kBiased>
 __global__ void __launch_bounds__(kThreads, 3)
     multiply_kernel(const Left left, const Right right, const Epilogue epilogue) {
-  extern __shared__ __align__(128) std::int8_t shared[];
-  const unsigned base = shared_address(shared);
+  const unsigned base = shared_address(shared_memory<std::int8_t>());
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int warp_row = warp / 2 * kWarpRows, warp_column = warp % 2 * kWarpColumns;
   const std::int64_t first_row = std::int64_t{blockIdx.y} * kTileRows;
@@ -113,10 +116,13 @@ __global__ void __launch_bounds__(kThreads, 3)
     }
   };
   // All loads come before the stores, which might change what they load as far as compilers know.
-  float2 column_scales[kColumnTiles];
+  float2 column_scales[kColumnTiles], column_biases[kColumnTiles] = {};
 #pragma unroll
   for (int j = 0; j < kColumnTiles; ++j) {
     column_scales[j] = *reinterpret_cast<const float2*>(right.scales + column + 8 * j);
+    if constexpr (kBiased) {
+      column_biases[j] = *reinterpret_cast<const float2*>(right.biases + column + 8 * j);
+    }
   }
 #pragma unroll
   for (int i = 0; i < kRowTiles; ++i) {
@@ -128,8 +134,10 @@ __global__ void __launch_bounds__(kThreads, 3)
     });
     for_pairs(i, [&](int half, int j, std::int64_t at_row, std::int64_t at_column) {
       epilogue.write(at_row, at_column, before[half][j],
-                     Sum{sums[i][j][2 * half], column_scales[j].x, row_scales[half]},
-                     Sum{sums[i][j][2 * half + 1], column_scales[j].y, row_scales[half]});
+                     Sum<kBiased>{sums[i][j][2 * half], column_scales[j].x, row_scales[half],
+                                  column_biases[j].x},
+                     Sum<kBiased>{sums[i][j][2 * half + 1], column_scales[j].y, row_scales[half],
+                                  column_biases[j].y});
     });
   }
 }
@@ -138,9 +146,10 @@ __global__ void __launch_bounds__(kThreads, 3)
 struct Store {
   Floats out;
   [[nodiscard]] __device__ float2 before(std::int64_t, std::int64_t) const { return {}; }
+  template <typename Sum>
   __device__ void write(std::int64_t row, std::int64_t column, float2, Sum a, Sum b) const {
     *reinterpret_cast<float2*>(out.values + row * out.stride + column) =
-        make_float2(a.value(), b.value());
+        make_float2(a.biased(a.value()), b.biased(b.value()));
   }
 };
 
@@ -149,17 +158,29 @@ struct Accumulate {
   [[nodiscard]] __device__ float2 before(std::int64_t row, std::int64_t column) const {
     return *reinterpret_cast<const float2*>(out.values + row * out.stride + column);
   }
+  template <typename Sum>
   __device__ void write(std::int64_t row, std::int64_t column, float2 x, Sum a, Sum b) const {
     *reinterpret_cast<float2*>(out.values + row * out.stride + column) =
-        make_float2(x.x + a.value(), x.y + b.value());
+        make_float2(a.biased(x.x + a.value()), b.biased(x.y + b.value()));
   }
 };
 
 struct Gate {
   Floats out;
   [[nodiscard]] __device__ float2 before(std::int64_t, std::int64_t) const { return {}; }
+  template <typename Sum>
   __device__ void write(std::int64_t row, std::int64_t column, float2, Sum a, Sum b) const {
-    out.values[row * out.stride + column / 2] = silu(a.value()) * b.value();
+    out.values[row * out.stride + column / 2] = silu(a.biased(a.value())) * b.biased(b.value());
+  }
+};
+
+struct Gelu {
+  Floats out;
+  [[nodiscard]] __device__ float2 before(std::int64_t, std::int64_t) const { return {}; }
+  template <typename Sum>
+  __device__ void write(std::int64_t row, std::int64_t column, float2, Sum a, Sum b) const {
+    *reinterpret_cast<float2*>(out.values + row * out.stride + column) =
+        make_float2(gelu(a.biased(a.value())), gelu(b.biased(b.value())));
   }
 };
 
@@ -167,22 +188,27 @@ struct Score {
   std::int32_t* out;
   std::int64_t columns;
   [[nodiscard]] __device__ float2 before(std::int64_t, std::int64_t) const { return {}; }
+  template <typename Sum>
   __device__ void write(std::int64_t row, std::int64_t column, float2, Sum a, Sum b) const {
     out[row * columns + column] = a.score();
     if (column + 1 < columns) out[row * columns + column + 1] = b.score();
   }
 };
 
-template <typename Epilogue>
+template <bool kBiased, typename Epilogue>
 void launch(const Left& left, const Right& right, const Epilogue& epilogue, void* stream) {
   if (left.rows == 0) return;
-  // Of this device; if it refuses, the launch says so.
-  static_cast<void>(cudaFuncSetAttribute(
-      multiply_kernel<Epilogue>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes));
+  allow_shared_memory(multiply_kernel<Epilogue, kBiased>, kSharedBytes);
   const dim3 grid(static_cast<unsigned>((right.columns + kTileColumns - 1) / kTileColumns),
                   static_cast<unsigned>((left.rows + kTileRows - 1) / kTileRows));
-  multiply_kernel<<<grid, kThreads, kSharedBytes, static_cast<cudaStream_t>(stream)>>>(left, right,
-                                                                                       epilogue);
+  enqueue(multiply_kernel<Epilogue, kBiased>, {grid, kThreads, kSharedBytes}, stream, left, right,
+          epilogue);
+}
+
+template <typename Epilogue>
+void launch(const Left& left, const Right& right, const Epilogue& epilogue, void* stream) {
+  right.biases == nullptr ? launch<false>(left, right, epilogue, stream)
+                          : launch<true>(left, right, epilogue, stream);
 }
 
 }  // namespace
@@ -199,8 +225,12 @@ void multiply_gate(const Left& left, const Right& right, Floats out, void* strea
   launch(left, right, Gate{out}, stream);
 }
 
+void multiply_gelu(const Left& left, const Right& right, Floats out, void* stream) {
+  launch(left, right, Gelu{out}, stream);
+}
+
 void multiply_score(const Left& left, const Right& right, std::int32_t* out, void* stream) {
-  launch(left, right, Score{out, right.columns}, stream);
+  launch<false>(left, right, Score{out, right.columns}, stream);
 }
 
 }  // namespace lmgc::model::cuda

@@ -1,17 +1,13 @@
 #include "model/cuda/language_model.h"
 
 #include <ATen/ATen.h>
-#include <c10/cuda/CUDACachingAllocator.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
-#include <string>
 
+#include "model/cuda/device.h"
 #include "model/cuda/pass.h"
 #include "model/kernels.h"
-#include "model/weights.h"
 
 namespace lmgc::model::cuda {
 namespace {
@@ -20,16 +16,6 @@ namespace {
 constexpr std::int64_t kPassRows = 32768;
 /// Contexts beyond which more make the device no faster.
 constexpr std::int64_t kMostLanes = 8192;
-
-/// Tensor [rows, columns], zeros past the given one.
-at::Tensor padded(const at::Tensor& tensor, std::int64_t rows, std::int64_t columns) {
-  return at::constant_pad_nd(tensor, {0, columns - tensor.size(1), 0, rows - tensor.size(0)});
-}
-
-/// Halves of `tensor`'s rows by turns.
-at::Tensor by_turns(const at::Tensor& tensor) {
-  return at::stack(tensor.chunk(2, 0), 1).flatten(0, 1);
-}
 
 /// Rows of the wanted steps, int32.
 at::Tensor chosen_rows(std::span<const std::uint8_t> wanted, std::int64_t lanes) {
@@ -45,11 +31,6 @@ at::Tensor chosen_rows(std::span<const std::uint8_t> wanted, std::int64_t lanes)
 }
 
 }  // namespace
-
-Right Matrix::right() const {
-  return {codes.const_data_ptr<std::int8_t>(), scales.const_data_ptr<float>(), columns,
-          codes.size(1)};
-}
 
 KeyValueCache::KeyValueCache(const Architecture& a, std::int64_t lanes, std::int64_t capacity,
                              c10::Device device)
@@ -81,56 +62,7 @@ Context KeyValueCache::context(std::int64_t layer, std::int64_t first) const {
 
 LanguageModel::LanguageModel(const Architecture& a, const TensorMap& tensors,
                              const Fingerprint& fingerprint, c10::Device device)
-    : a_(a), fingerprint_(fingerprint), device_(device) {
-  check(a);
-  TORCH_CHECK_VALUE(a.head_width <= kHeadLimit, "lmgc::model: head_width is ", a.head_width,
-                    ", CUDA kernels take at most ", kHeadLimit, "; use device='cpu'");
-  TORCH_CHECK_VALUE(
-      !a.layer_norm && !a.gelu && !a.learned_positions && !a.query_key_norm,
-      "lmgc::model: CUDA kernels lack LayerNorm, GELU, learned positions and norms of "
-      "queries and keys, one of which this model has; use device='cpu'");
-  for (const auto& [name, tensor] : tensors) {
-    TORCH_CHECK_VALUE(!name.ends_with(".bias"),
-                      "lmgc::model: CUDA kernels lack biases, this model "
-                      "has '",
-                      name, "'; use device='cpu'");
-  }
-  const TensorReader reader(tensors);
-  const auto here = [&](const std::string& name, at::ScalarType dtype, at::IntArrayRef shape) {
-    return reader.tensor(name, dtype, shape).to(device_);
-  };
-  const auto gain = [&](const std::string& name) {
-    return at::constant_pad_nd(here(name, at::kFloat, {a.width}),
-                               {0, round_up(a.width, 4) - a.width});
-  };
-  const auto read = [&](const std::string& name, std::int64_t columns, std::int64_t depth) {
-    return matrix(here(name + ".codes", at::kChar, {columns, depth}),
-                  here(name + ".scales", at::kFloat, {columns}));
-  };
-  embedding_codes_ = here("embedding.codes", at::kChar, {a.vocabulary, a.width});
-  embedding_scales_ = here("embedding.scales", at::kFloat, {a.vocabulary});
-  const bool tied = !reader.has("head.codes");
-  head_codes_ = tied ? embedding_codes_ : here("head.codes", at::kChar, {a.vocabulary, a.width});
-  head_scales_ = tied ? embedding_scales_ : here("head.scales", at::kFloat, {a.vocabulary});
-  norm_ = gain("norm");
-  cosines_ = here("rope.cosines", at::kFloat, {a.context, a.head_width / 2});
-  sines_ = here("rope.sines", at::kFloat, {a.context, a.head_width / 2});
-  begin_token_ = reader.tokens("begin_token", 1, a.vocabulary).front();
-  byte_tokens_ = reader.byte_tokens(a.vocabulary);
-  for (std::int64_t i = 0; i < a.layers; ++i) {
-    const std::string name = "layers." + std::to_string(i) + ".";
-    const std::int64_t heads = (a.heads + 2 * a.kv_heads) * a.head_width;
-    layers_.push_back(
-        {.attention_norm = gain(name + "attention_norm"),
-         .feed_forward_norm = gain(name + "feed_forward_norm"),
-         .query_key_value = read(name + "query_key_value", heads, a.width),
-         .output = read(name + "output", a.width, a.heads * a.head_width),
-         .gate_up = matrix(
-             by_turns(here(name + "gate_up.codes", at::kChar, {2 * a.feed_forward, a.width})),
-             by_turns(here(name + "gate_up.scales", at::kFloat, {2 * a.feed_forward}))),
-         .down = read(name + "down", a.width, a.feed_forward)});
-  }
-}
+    : a_(a), fingerprint_(fingerprint), device_(device), weights_(a, tensors, device) {}
 
 void LanguageModel::require_own_process() const {
   TORCH_CHECK(process_.is_this(),
@@ -138,17 +70,12 @@ void LanguageModel::require_own_process() const {
               "does not go along; start it by spawn, or use device='cpu'");
 }
 
-Matrix LanguageModel::matrix(const at::Tensor& codes, const at::Tensor& scales) const {
-  const std::int64_t columns = codes.size(0), rows = round_up(columns, kColumnUnit);
-  return {padded(codes, rows, round_up(codes.size(1), kDepthUnit)),
-          at::constant_pad_nd(scales, {0, rows - columns}), columns};
-}
-
 Matrix LanguageModel::readout(std::span<const std::int32_t> tokens) const {
   require_own_process();
   const at::Tensor rows =
       at::tensor(at::ArrayRef<std::int32_t>(tokens.data(), tokens.size()), at::kInt).to(device_);
-  return matrix(head_codes_.index_select(0, rows), head_scales_.index_select(0, rows));
+  return matrix(weights_.head_codes.index_select(0, rows),
+                weights_.head_scales.index_select(0, rows));
 }
 
 std::unique_ptr<KeyValueCache> LanguageModel::cache(std::int64_t lanes,
@@ -161,15 +88,8 @@ std::unique_ptr<KeyValueCache> LanguageModel::cache(std::int64_t lanes,
 
 std::int64_t LanguageModel::lanes(std::int64_t capacity) const {
   require_own_process();
-  const c10::cuda::CUDAGuard guard(device_);
-  std::size_t free = 0, all = 0;
-  C10_CUDA_CHECK(cudaMemGetInfo(&free, &all));
-  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device_.index());
-  constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-  const std::int64_t kept =
-      stats.reserved_bytes[kAll].current - stats.allocated_bytes[kAll].current;
-  const std::int64_t room = (static_cast<std::int64_t>(free) + kept) / 2;
-  return std::clamp(room / KeyValueCache::bytes(a_, capacity), std::int64_t{1}, kMostLanes);
+  return std::clamp(free_bytes(device_) / 2 / KeyValueCache::bytes(a_, capacity), std::int64_t{1},
+                    kMostLanes);
 }
 
 at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
@@ -184,8 +104,8 @@ at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
   TORCH_CHECK_VALUE(lanes <= cache.lanes() && steps <= cache.capacity() - cache.length(),
                     "lmgc::model: ", lanes, " lanes of ", steps, " tokens more; the cache has ",
                     cache.lanes(), " of ", cache.length(), " with room for ", cache.capacity());
-  const c10::cuda::CUDAGuard guard(device_);
-  void* const stream = c10::cuda::getCurrentCUDAStream().stream();
+  const c10::DeviceGuard guard(device_);
+  void* const stream = current_stream();
   const auto count =
       static_cast<std::int64_t>(std::ranges::count_if(wanted, [](auto one) { return one != 0; }));
   at::Tensor scores = at::empty({lanes, count, readout.columns}, tokens.options());
@@ -194,20 +114,26 @@ at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
   const std::int64_t pass_lanes = std::clamp(kPassRows / steps, std::int64_t{1}, lanes);
   const at::Tensor chosen =
       count == steps ? at::Tensor() : chosen_rows(wanted, pass_lanes).to(device_);
+  const Embedding embedding{
+      weights_.embedding_codes.const_data_ptr<std::int8_t>(),
+      weights_.embedding_scales.const_data_ptr<float>(),
+      weights_.positions.defined()
+          ? weights_.positions.select(0, cache.length()).const_data_ptr<float>()
+          : nullptr,
+      a_.width};
   for (std::int64_t lane = 0; lane < lanes; lane += pass_lanes) {
     const std::int64_t lanes_now = std::min(pass_lanes, lanes - lane);
     Pass pass(a_, device_, lanes_now, steps, stream);
-    pass.embed(tokens.const_data_ptr<std::int32_t>() + lane * steps, embedding_codes_,
-               embedding_scales_);
+    pass.embed(tokens.const_data_ptr<std::int32_t>() + lane * steps, embedding);
     for (std::int64_t layer = 0; layer < a_.layers; ++layer) {
-      pass.run(layers_[static_cast<std::size_t>(layer)], cache.context(layer, lane), cache.length(),
-               cosines_.const_data_ptr<float>(), sines_.const_data_ptr<float>());
+      pass.run(weights_.layers[static_cast<std::size_t>(layer)], cache.context(layer, lane),
+               cache.length(), pointer<float>(weights_.cosines), pointer<float>(weights_.sines));
     }
     if (count > 0) {
-      pass.read(chosen, lanes_now * count, norm_, readout,
+      pass.read(chosen, lanes_now * count, weights_.norm, readout,
                 scores.mutable_data_ptr<std::int32_t>() + lane * count * readout.columns);
     }
-    C10_CUDA_KERNEL_LAUNCH_CHECK();
+    check_launches();
   }
   cache.lanes_ = lanes;
   cache.length_ += steps;

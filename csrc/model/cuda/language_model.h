@@ -8,27 +8,11 @@
 #include <vector>
 
 #include "model/cuda/launch.h"
-#include "model/language_model.h"
-#include "model/tensor_reader.h"
+#include "model/cuda/weights.h"
 #include "process.h"
 
 /// The language model on a CUDA device: the arithmetic of model::LanguageModel, to the bit.
 namespace lmgc::model::cuda {
-
-/// Tensors of a matrix on the right; see launch.h.
-struct Matrix {
-  at::Tensor codes, scales;
-  std::int64_t columns = 0;
-
-  [[nodiscard]] Right right() const;
-};
-
-struct Layer {
-  at::Tensor attention_norm, feed_forward_norm;  ///< [width rounded up to 4]
-  Matrix query_key_value, output;
-  Matrix gate_up;  ///< by turns
-  Matrix down;
-};
 
 /// Keys and values of several contexts of equal length ("lanes"), int8.
 class KeyValueCache {
@@ -64,8 +48,8 @@ class LanguageModel {
   [[nodiscard]] const Architecture& architecture() const { return a_; }
   [[nodiscard]] const Fingerprint& fingerprint() const { return fingerprint_; }
   [[nodiscard]] c10::Device device() const { return device_; }
-  [[nodiscard]] std::int32_t begin_token() const { return begin_token_; }
-  [[nodiscard]] std::span<const std::int32_t> byte_tokens() const { return byte_tokens_; }
+  [[nodiscard]] std::int32_t begin_token() const { return weights_.begin_token; }
+  [[nodiscard]] std::span<const std::int32_t> byte_tokens() const { return weights_.byte_tokens; }
 
   /// Rows of the output projection for `tokens`, in their order.
   [[nodiscard]] Matrix readout(std::span<const std::int32_t> tokens) const;
@@ -83,17 +67,12 @@ class LanguageModel {
 
  private:
   void require_own_process() const;
-  [[nodiscard]] Matrix matrix(const at::Tensor& codes, const at::Tensor& scales) const;
 
   Process process_;
   Architecture a_;
   Fingerprint fingerprint_;
   c10::Device device_;
-  std::int32_t begin_token_;
-  std::vector<std::int32_t> byte_tokens_;
-  at::Tensor embedding_codes_, embedding_scales_, head_codes_, head_scales_, norm_;
-  at::Tensor cosines_, sines_;
-  std::vector<Layer> layers_;
+  Weights weights_;
 };
 
 }  // namespace lmgc::model::cuda

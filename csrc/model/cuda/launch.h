@@ -24,10 +24,11 @@ struct Left {
   std::int64_t rows;
 };
 
-/// Codes [columns rounded up to kColumnUnit, depth], and their rows' scales.
+/// Codes [columns rounded up to kColumnUnit, depth], and their rows' scales and biases.
 struct Right {
   const std::int8_t* codes;
   const float* scales;
+  const float* biases;  ///< null: none
   std::int64_t columns, depth;
 };
 
@@ -44,22 +45,39 @@ struct CodeRows {
   std::int64_t depth;
 };
 
-/// out = values of the product.
+/// out = values of the product, with the right side's biases, as in all of these but scores.
 void multiply(const Left& left, const Right& right, Floats out, void* stream);
 /// out += values of the product.
 void multiply_accumulate(const Left& left, const Right& right, Floats out, void* stream);
 /// out [rows, columns / 2] = silu(gate) * up, where `right` has a gate and its up by turns.
 void multiply_gate(const Left& left, const Right& right, Floats out, void* stream);
+/// out = gelu of the values.
+void multiply_gelu(const Left& left, const Right& right, Floats out, void* stream);
 /// out [rows, columns] = scores.
 void multiply_score(const Left& left, const Right& right, std::int32_t* out, void* stream);
 
-/// out [i] = value of the token's row, of an embedding of `width`.
-void embed(const std::int32_t* tokens, std::int64_t rows, const std::int8_t* codes,
-           const float* scales, std::int64_t width, Floats out, void* stream);
-/// RMS norm of rows of x, times `gain` [width rounded up to 4], as codes. `chosen` [rows]: which
-/// rows of x; null: all.
+/// Codes [vocabulary, width], and their rows' scales.
+struct Embedding {
+  const std::int8_t* codes;
+  const float* scales;
+  const float* positions;  ///< what is added at each step [steps, width]; null: nothing
+  std::int64_t width;
+};
+
+/// out [lane, step] = value of the token's row.
+void embed(const std::int32_t* tokens, std::int64_t rows, std::int64_t steps,
+           const Embedding& embedding, Floats out, void* stream);
+
+/// RMS norm; LayerNorm if there are biases. Both are [width rounded up to 4].
+struct Norm {
+  const float* gains;
+  const float* biases;  ///< null: none
+  double epsilon;
+};
+
+/// Norm of rows of x, as codes. `chosen` [rows]: which rows of x; null: all.
 void normalize(Floats x, const std::int32_t* chosen, std::int64_t rows, std::int64_t width,
-               const float* gain, double epsilon, CodeRows out, void* stream);
+               const Norm& norm, CodeRows out, void* stream);
 void quantize(Floats x, std::int64_t rows, std::int64_t width, CodeRows out, void* stream);
 
 /// `lanes` contexts of one layer, with room for `capacity` tokens each, a multiple of kDepthUnit.
@@ -84,11 +102,20 @@ struct Queries {
   float* scales;
 };
 
-/// Rotates, quantizes and puts in place the heads of `values` [lane, step]: queries, keys, values.
-/// `cosines`, `sines` [context, head_width / 2].
-void split_heads(Floats values, std::int64_t lanes, const Heads& heads, const float* cosines,
-                 const float* sines, float query_factor, const Queries& queries,
-                 const Context& context, void* stream);
+/// What makes queries and keys of their projections.
+struct Placement {
+  const float* query_gains;  ///< of their RMS norm [head_width]; null: none
+  const float* key_gains;
+  double epsilon;
+  const float* cosines;  ///< [context, head_width / 2]; null: heads are not rotated
+  const float* sines;
+  float query_factor;  ///< of the queries' scales
+};
+
+/// Makes queries, keys and values of the heads of `values` [lane, step], quantizes them and puts
+/// them where they belong.
+void split_heads(Floats values, std::int64_t lanes, const Heads& heads, const Placement& placement,
+                 const Queries& queries, const Context& context, void* stream);
 /// out [lane, step] = what the queries find, heads one after another.
 void attend(const Queries& queries, const Context& context, std::int64_t lanes, const Heads& heads,
             Floats out, void* stream);

@@ -51,14 +51,14 @@ Left Pass::left(std::int64_t rows) const {
   return {codes_.const_data_ptr<std::int8_t>(), code_scales_.const_data_ptr<float>(), rows};
 }
 
-void Pass::embed(const std::int32_t* tokens, const at::Tensor& codes, const at::Tensor& scales) {
-  cuda::embed(tokens, rows_, codes.const_data_ptr<std::int8_t>(), scales.const_data_ptr<float>(),
-              a_.width, residual(), stream_);
+void Pass::embed(const std::int32_t* tokens, const Embedding& embedding) {
+  cuda::embed(tokens, rows_, steps_, embedding, residual(), stream_);
 }
 
-void Pass::normalize(const at::Tensor& gain) {
-  cuda::normalize(residual(), nullptr, rows_, a_.width, gain.const_data_ptr<float>(),
-                  a_.norm_epsilon, codes(a_.width), stream_);
+void Pass::normalize(const at::Tensor& chosen, std::int64_t count, const NormTensors& norm) {
+  cuda::normalize(residual(), pointer<std::int32_t>(chosen), count, a_.width,
+                  {pointer<float>(norm.gains), pointer<float>(norm.biases), a_.norm_epsilon},
+                  codes(a_.width), stream_);
 }
 
 void Pass::run(const Layer& layer, const Context& context, std::int64_t position,
@@ -72,25 +72,30 @@ void Pass::run(const Layer& layer, const Context& context, std::int64_t position
   const Queries queries{queries_.mutable_data_ptr<std::int8_t>(),
                         query_scales_.mutable_data_ptr<float>()};
   const float factor = static_cast<float>(1.0 / std::sqrt(static_cast<double>(a_.head_width)));
+  const Placement placement{.query_gains = pointer<float>(layer.query_norm),
+                            .key_gains = pointer<float>(layer.key_norm),
+                            .epsilon = a_.norm_epsilon,
+                            .cosines = cosines,
+                            .sines = sines,
+                            .query_factor = factor};
 
-  normalize(layer.attention_norm);
+  normalize({}, rows_, layer.attention_norm);
   multiply(left(rows_), layer.query_key_value.right(), heads, stream_);
-  split_heads(heads, lanes_, shape, cosines, sines, factor, queries, context, stream_);
+  split_heads(heads, lanes_, shape, placement, queries, context, stream_);
   attend(queries, context, lanes_, shape, mixed, stream_);
   quantize(mixed, rows_, attention_width, codes(attention_width), stream_);
   multiply_accumulate(left(rows_), layer.output.right(), residual(), stream_);
 
-  normalize(layer.feed_forward_norm);
-  multiply_gate(left(rows_), layer.gate_up.right(), gated, stream_);
+  normalize({}, rows_, layer.feed_forward_norm);
+  const auto multiply_inner = a_.gelu ? multiply_gelu : multiply_gate;
+  multiply_inner(left(rows_), layer.gate_up.right(), gated, stream_);
   quantize(gated, rows_, a_.feed_forward, codes(a_.feed_forward), stream_);
   multiply_accumulate(left(rows_), layer.down.right(), residual(), stream_);
 }
 
-void Pass::read(const at::Tensor& chosen, std::int64_t count, const at::Tensor& norm,
+void Pass::read(const at::Tensor& chosen, std::int64_t count, const NormTensors& norm,
                 const Matrix& readout, std::int32_t* scores) {
-  cuda::normalize(residual(), chosen.defined() ? chosen.const_data_ptr<std::int32_t>() : nullptr,
-                  count, a_.width, norm.const_data_ptr<float>(), a_.norm_epsilon, codes(a_.width),
-                  stream_);
+  normalize(chosen, count, norm);
   multiply_score(left(count), readout.right(), scores, stream_);
 }
 

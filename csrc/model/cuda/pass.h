@@ -13,19 +13,21 @@ class Pass {
   Pass(const Architecture& architecture, c10::Device device, std::int64_t lanes, std::int64_t steps,
        void* stream);
 
-  void embed(const std::int32_t* tokens, const at::Tensor& codes, const at::Tensor& scales);
+  void embed(const std::int32_t* tokens, const Embedding& embedding);
   /// Takes all rows through a layer; keys and values go to `context`, `position` tokens long.
+  /// `cosines` and `sines` are null where heads are not rotated.
   void run(const Layer& layer, const Context& context, std::int64_t position, const float* cosines,
            const float* sines);
   /// Scores after the first `count` of the `chosen` rows, int32; of all, if undefined.
-  void read(const at::Tensor& chosen, std::int64_t count, const at::Tensor& norm,
+  void read(const at::Tensor& chosen, std::int64_t count, const NormTensors& norm,
             const Matrix& readout, std::int32_t* scores);
 
  private:
   [[nodiscard]] Floats residual() const;
   [[nodiscard]] CodeRows codes(std::int64_t width) const;
   [[nodiscard]] Left left(std::int64_t rows) const;
-  void normalize(const at::Tensor& gain);
+  /// Of rows of the residual stream, as read's.
+  void normalize(const at::Tensor& chosen, std::int64_t count, const NormTensors& norm);
 
   const Architecture& a_;
   std::int64_t lanes_, steps_, rows_, head_depth_;

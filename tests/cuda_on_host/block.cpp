@@ -1,0 +1,192 @@
+#include "block.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <ucontext.h>
+
+#include <array>
+#include <memory>
+#include <stdexcept>
+
+#include "cuda_on_host.h"
+
+namespace lmgc::cuda_on_host {
+namespace {
+
+constexpr std::size_t kStackBytes = 64 << 10;
+
+/// Where threads wait until `expected` of them have come.
+struct Meeting {
+  unsigned expected, arrived = 0, round = 0;
+};
+
+struct Warp {
+  Meeting meeting{kWarp};
+  const void* purpose = nullptr;
+  std::array<void*, kWarp> parts{};
+};
+
+struct Thread {
+  jmp_buf at;
+  ucontext_t start;
+  std::unique_ptr<std::byte[]> stack;
+  bool begun = false, done = false;
+  const Meeting* waits_for = nullptr;
+  unsigned round = 0;
+  std::vector<Copy> copies;
+  std::size_t copy_groups = 0;
+};
+
+struct Block {
+  const std::function<void()>* body = nullptr;
+  std::span<std::byte> shared;
+  Meeting meeting{0};
+  std::vector<Warp> warps;
+  std::vector<Thread> threads;
+  Thread* running = nullptr;
+  jmp_buf scheduler;
+  std::string failure;
+};
+
+Block block;
+
+[[noreturn]] void leave_thread() { _longjmp(block.scheduler, 1); }
+
+void wait() {
+  if (_setjmp(block.running->at) == 0) leave_thread();
+}
+
+/// Returns with the last thread that comes; the others wait for it.
+void meet(Meeting& meeting) {
+  if (++meeting.arrived == meeting.expected) {
+    meeting.arrived = 0;
+    ++meeting.round;
+    return;
+  }
+  block.running->waits_for = &meeting;
+  block.running->round = meeting.round;
+  wait();
+}
+
+/// Stays for the next blocks.
+void thread_main() {
+  for (;;) {
+    (*block.body)();
+    block.running->done = true;
+    wait();
+  }
+}
+
+[[nodiscard]] bool can_go_on(const Thread& thread) {
+  return !thread.done && (thread.waits_for == nullptr || thread.waits_for->round != thread.round);
+}
+
+/// Lets a thread run until it waits or ends.
+[[gnu::noinline]] void resume(Thread& thread) {
+  block.running = &thread;
+  threadIdx = {static_cast<unsigned>(&thread - block.threads.data()), 0, 0};
+  if (_setjmp(block.scheduler) != 0) return;
+  if (thread.begun) _longjmp(thread.at, 1);
+  thread.begun = true;
+  setcontext(&thread.start);
+}
+
+void prepare(Thread& thread) {
+  if (!thread.stack) thread.stack = std::make_unique_for_overwrite<std::byte[]>(kStackBytes);
+  if (!thread.done) thread.begun = false;  // what a failed block left behind
+  thread.done = false, thread.waits_for = nullptr;
+  thread.copies.clear(), thread.copy_groups = 0;
+  if (thread.begun) return;
+  getcontext(&thread.start);
+  thread.start.uc_stack = {thread.stack.get(), 0, kStackBytes};
+  thread.start.uc_link = nullptr;
+  makecontext(&thread.start, &thread_main, 0);
+}
+
+/// Makes a fault of a thread the block's failure.
+class FaultsFail {
+ public:
+  FaultsFail() {
+    struct sigaction action = {};
+    action.sa_handler = [](int signal) {
+      fail(signal == SIGSEGV ? "a thread reads or writes past the end of memory"
+                             : "a thread reads or writes what is not aligned, or not in its array");
+    };
+    action.sa_flags = SA_NODEFER;  // the handler is left by a jump
+    for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &before_[i]);
+  }
+  FaultsFail(const FaultsFail&) = delete;
+  FaultsFail& operator=(const FaultsFail&) = delete;
+  ~FaultsFail() {
+    for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
+
+ private:
+  static constexpr std::array kSignals = {SIGSEGV, SIGILL};
+  std::array<struct sigaction, kSignals.size()> before_;
+};
+
+[[nodiscard]] bool run_warp(std::size_t warp) {
+  bool moved = false;
+  for (bool again = true; again;) {
+    again = false;
+    for (std::size_t i = warp * kWarp; i < (warp + 1) * kWarp; ++i) {
+      if (block.failure.empty() && can_go_on(block.threads[i])) {
+        resume(block.threads[i]);
+        again = moved = true;
+      }
+    }
+  }
+  return moved;
+}
+
+}  // namespace
+
+void run_block(std::size_t index, unsigned threads, std::span<std::byte> shared,
+               const std::function<void()>& body) {
+  const std::size_t warps = threads / kWarp;
+  block.body = &body;
+  block.shared = shared;
+  block.meeting = {threads};
+  block.warps.assign(warps, {});
+  block.failure.clear();
+  if (block.threads.size() < threads) block.threads.resize(threads);
+  for (unsigned i = 0; i < threads; ++i) prepare(block.threads[i]);
+  const FaultsFail faults_fail;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (std::size_t i = 0; i < warps; ++i) {
+      moved |= run_warp(index % 2 == 0 ? i : warps - 1 - i);
+    }
+  }
+  if (!block.failure.empty()) throw std::logic_error(block.failure);
+  for (unsigned i = 0; i < threads; ++i) {
+    if (!block.threads[i].done) {
+      throw std::logic_error("thread " + std::to_string(i) + " waits for one that does not come");
+    }
+  }
+}
+
+Running running() {
+  Thread& thread = *block.running;
+  return {threadIdx.x, block.shared, thread.copies, thread.copy_groups};
+}
+
+void fail(const std::string& message) {
+  block.failure = message;
+  leave_thread();
+}
+
+void wait_for_block() { meet(block.meeting); }
+
+void with_warp(const void* purpose, void* part,
+               const std::function<void(std::span<void* const, kWarp>)>& body) {
+  Warp& warp = block.warps[threadIdx.x / kWarp];
+  if (warp.meeting.arrived == 0) warp.purpose = purpose;
+  if (warp.purpose != purpose) fail("threads of a warp meet in different operations");
+  warp.parts[threadIdx.x % kWarp] = part;
+  if (warp.meeting.arrived + 1 == warp.meeting.expected) body(warp.parts);
+  meet(warp.meeting);
+}
+
+}  // namespace lmgc::cuda_on_host

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "block.h"
+#include "memory.h"
+
+/// Twin of csrc/model/cuda/enqueue.cuh: a launch runs the kernel, block after block.
+namespace lmgc::model::cuda {
+
+template <typename T>
+[[nodiscard]] static inline T* shared_memory() {
+  return reinterpret_cast<T*>(cuda_on_host::running().shared.data());
+}
+
+template <typename Kernel>
+void allow_shared_memory(Kernel*, std::int64_t) {}
+
+struct Grid {
+  dim3 blocks;
+  unsigned threads;
+  std::int64_t shared_bytes = 0;
+};
+
+template <typename... Parameters>
+void enqueue(void (*kernel)(Parameters...), const Grid& grid, void*,
+             const std::type_identity_t<Parameters>&... arguments) {
+  std::size_t index = 0;
+  for (unsigned y = 0; y < grid.blocks.y; ++y) {
+    for (unsigned x = 0; x < grid.blocks.x; ++x) {
+      const cuda_on_host::GuardedMemory shared(static_cast<std::size_t>(grid.shared_bytes));
+      blockIdx = {x, y, 0};
+      cuda_on_host::run_block(index++, grid.threads, shared.bytes(), [&] { kernel(arguments...); });
+    }
+  }
+}
+
+}  // namespace lmgc::model::cuda

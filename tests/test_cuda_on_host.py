@@ -1,0 +1,81 @@
+"""The CUDA kernels, run on the host thread by thread, give the CPU engine's bits.
+
+tests/cuda_on_host compiles them as plain C++, with twins of what only a GPU has. A read or write
+past the end of a tensor or of shared memory is a RuntimeError, as are one that is not aligned, and
+threads that wait in vain.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cuda_cases import FAMILIES, PLAIN, Shape, random_tokens, scores
+from lmgc_torch import _C
+from random_model import ODD, random_tensors
+
+BUILD = Path(__file__).parents[1] / "build" / f"cmake-{sys.implementation.cache_tag}"
+BUILT = sorted((BUILD / "tests" / "cuda_on_host").glob("_cuda_on_host*.so"))
+
+pytestmark = pytest.mark.skipif(
+    not BUILT, reason="the kernels are not built for the host; use `make test`"
+)
+
+#: Heads of two chunks, more than 8 queries a step.
+WIDE = ODD | {"width": 100, "heads": 9, "kv_heads": 1, "head_width": 100}
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Iterator[Any]:
+    spec = importlib.util.spec_from_file_location("_cuda_on_host", BUILT[0])
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.guard_tensors(True)
+    yield module
+    module.guard_tensors(False)
+
+
+def models(kernels: Any, architecture: Shape, **options: Any) -> tuple[Any, Any]:
+    tensors = random_tensors(architecture, **options)
+    return (
+        _C.LanguageModel(architecture, tensors, bytes(32)),
+        kernels.CudaLanguageModel(architecture, tensors, bytes(32), torch.device("cpu")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("architecture", "biases"),
+    [*FAMILIES.values(), (WIDE, False), (PLAIN, False)],
+    ids=[*FAMILIES, "wide", "plain"],
+)
+def test_scores_are_the_same_bits(kernels: Any, architecture: Shape, biases: bool) -> None:
+    """Windows, steps, and parts; few lanes and more than a tile of rows."""
+    host, device = models(kernels, architecture, biases=biases)
+    for lanes, sizes in [(2, [90]), (3, [1] * 5), (65, [2]), (1, [64, 1, 65])]:
+        tokens = random_tokens(architecture, lanes, sum(sizes))
+        expected = scores(host, tokens, [sum(sizes)])
+        assert expected.unique().numel() > 100
+        assert torch.equal(scores(device, tokens, sizes), expected), (lanes, sizes)
+
+
+def test_scores_far_apart(kernels: Any) -> None:
+    host, device = models(kernels, ODD, sharpness=30.0)
+    tokens = random_tokens(ODD, 2, 40)
+    assert torch.equal(scores(device, tokens, [40]), scores(host, tokens, [40]))
+
+
+def test_wanted_steps_alone_are_read(kernels: Any) -> None:
+    results = []
+    wanted = [step % 3 == 1 for step in range(20)]
+    for model in models(kernels, ODD):
+        readout = model.readout(torch.tensor([5, 1, 299, 5] * 30, dtype=torch.int32))
+        tokens = random_tokens(ODD, 3, 20)
+        results.append(model.extend(model.cache(3, 20), tokens, readout, wanted))
+    assert torch.equal(*results)
