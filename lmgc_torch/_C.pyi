@@ -100,7 +100,7 @@ class Parameter:
 
 class Codec:
     @staticmethod
-    def structure(own_rows: bool = ...) -> Codec: ...
+    def structure(rows_above: bool = ..., own_rows: bool = ...) -> Codec: ...
     @staticmethod
     def paper(
         model: LanguageModel | CudaLanguageModel,

@@ -135,7 +135,7 @@ class Codec:
                 mixture=prior == "mixture",
             )
         else:
-            self._codec = _C.Codec.structure(own_rows=preset == "max")
+            self._codec = _C.Codec.structure(rows_above=preset != "fast", own_rows=preset == "max")
 
     def stage(self, gradient: torch.Tensor) -> _C.Staged:
         """What the codec's stages make of a tensor. Its `values` are what the payload holds.

@@ -19,6 +19,8 @@ def _cases() -> dict[str, Case]:
     cases: dict[str, Case] = {}
     for dtype in ("float32", "float16", "bfloat16", "float64", "uint8", "int32", "int64"):
         cases[f"fast-{dtype}"] = {"dtype": dtype, "shape": [777]}
+    for dtype in ("float32", "bfloat16"):
+        cases[f"balanced-rows-above-{dtype}"] = {"dtype": dtype, "shape": [64, 66]}
     for preset in ("fast", "balanced", "max"):
         for dtype in ("float32", "bfloat16"):
             cases[f"{preset}-history-{dtype}"] = {"dtype": dtype, "shape": [72, 65], "observed": 3}

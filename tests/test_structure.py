@@ -155,9 +155,13 @@ def test_observe_says_what_it_needs() -> None:
 
 
 def test_every_implementation_gives_the_same_payload() -> None:
-    averages = [low_rank(seed) for seed in range(2)]
+    histories = [("max", [low_rank(0), low_rank(1)]), ("balanced", [])]
     gradient = low_rank(9)
-    payloads = []
+    payloads: list[list[torch.Tensor]] = []
+
+    def encode() -> None:
+        payloads.append([codec_after(*history).encode(gradient) for history in histories])
+
     threads = torch.get_num_threads()
     switches: list[tuple[Callable[[str], None], list[str]]] = [
         (_C.set_predict_gemm_path, _C.predict_gemm_paths()),
@@ -168,31 +172,51 @@ def test_every_implementation_gives_the_same_payload() -> None:
     for switch, paths in switches:
         for path in reversed(paths):  # ends with the fastest
             switch(path)
-            payloads.append(codec_after("max", averages).encode(gradient))
+            encode()
     for count in (1, 3):
         torch.set_num_threads(count)
-        payloads.append(codec_after("max", averages).encode(gradient))
+        encode()
     torch.set_num_threads(threads)
     assert len(payloads) >= 4
-    assert all(torch.equal(payloads[0], other) for other in payloads[1:])
+    for other in payloads[1:]:
+        assert all(torch.equal(*both) for both in zip(payloads[0], other, strict=True))
 
 
 @pytest.mark.parametrize("preset", HISTORY_PRESETS)
 @pytest.mark.parametrize(("dtype", "least"), [(torch.float32, 0.06), (torch.bfloat16, 0.11)])
 def test_history_makes_gradients_smaller(preset: str, dtype: torch.dtype, least: float) -> None:
     gradient = low_rank(99).to(dtype)
-    alone = rate(lmgc_torch.Codec(preset, shapes=SHAPES), gradient)
+    alone = rate(lmgc_torch.Codec("fast", shapes=SHAPES), gradient)
     averages = [low_rank(seed).to(dtype) for seed in range(10)]
     assert rate(codec_after(preset, averages), gradient) < alone - least
 
 
 def test_own_rows_make_single_gradients_smaller() -> None:
     gradient = low_rank(3, ((128, 96),))
-    plain = rate(lmgc_torch.Codec("balanced", shapes=[(128, 96)]), gradient)
+    plain = rate(lmgc_torch.Codec("fast", shapes=[(128, 96)]), gradient)
     codec = lmgc_torch.Codec("max", shapes=[(128, 96)])
     assert rate(codec, gradient) < plain - 0.08
     reader = lmgc_torch.Codec("fast", shapes=[(128, 96)])  # payloads say what they need
     assert torch.equal(reader.decode(codec.encode(gradient)), gradient)
+
+
+@pytest.mark.parametrize(("dtype", "least"), [(torch.float32, 0.06), (torch.bfloat16, 0.12)])
+def test_rows_above_make_single_gradients_smaller(dtype: torch.dtype, least: float) -> None:
+    gradient = low_rank(3, ((512, 256),)).to(dtype)
+    plain = rate(lmgc_torch.Codec("fast", shapes=[(512, 256)]), gradient)
+    assert rate(lmgc_torch.Codec("balanced", shapes=[(512, 256)]), gradient) < plain - least
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_rows_from_rows_above_decode(dtype: torch.dtype, data: st.DataObject) -> None:
+    shape = (data.draw(st.integers(31, 70)), data.draw(st.integers(64, 140)))
+    gradient = sprinkled(data.draw, low_rank(4, (shape,)).to(dtype))
+    rows = torch.tensor(data.draw(st.lists(st.integers(-200, 200), min_size=1, max_size=5)))
+    factors = 2.0 ** rows.repeat(shape[0])[: shape[0], None].double()
+    gradient = (gradient.reshape(shape).double() * factors).to(dtype).flatten()
+    rate(lmgc_torch.Codec("balanced", shapes=[shape]), gradient)
 
 
 def test_a_gaussian_takes_little_more_than_its_entropy() -> None:

@@ -124,10 +124,11 @@ void bind(py::module_& module) {
   codec
       .def_static(
           "structure",
-          [](bool own_rows) {
-            return std::make_shared<Codec>(std::make_shared<StructureRepresentation>(own_rows));
+          [](bool rows_above, bool own_rows) {
+            return std::make_shared<Codec>(
+                std::make_shared<StructureRepresentation>(rows_above, own_rows));
           },
-          py::arg("own_rows") = false)
+          py::arg("rows_above") = false, py::arg("own_rows") = false)
       .def_static("paper", &paper_on_host, py::arg("model"), py::arg("serialization"),
                   py::arg("bytes_per_group"), py::arg("byte_order"), py::arg("window"),
                   py::arg("mixture") = false)

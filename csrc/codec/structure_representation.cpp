@@ -17,9 +17,10 @@ namespace lmgc::codec {
 namespace {
 
 std::vector<std::byte> encode_job(serialize::DType dtype, const std::byte* values, const Job& job,
-                                  bool own_rows, TileBuffers& buffers) {
+                                  bool rows_above, bool own_rows, TileBuffers& buffers) {
   const DefaultEnvironment environment;
-  std::vector<std::byte> code = encode_tile(dtype, values, job.tile, job.model(), buffers);
+  std::vector<std::byte> code =
+      encode_tile(dtype, values, job.tile, job.model(), rows_above, buffers);
   if (!own_rows || code.empty() || !predict::has_model(job.tile)) return code;
   if (job.history != nullptr) {
     keep_shorter(code, kSectionsFromHistory,
@@ -56,7 +57,7 @@ Parts StructureRepresentation::encode(serialize::DType dtype, std::span<const st
   const std::vector<std::size_t> order = largest_first(jobs);
   parallel_for_with<TileBuffers>(jobs.size(), [&](std::size_t i, TileBuffers& buffers) {
     const std::size_t job = order[i];
-    codes[job] = encode_job(dtype, values.data(), jobs[job], own_rows_, buffers);
+    codes[job] = encode_job(dtype, values.data(), jobs[job], rows_above_, own_rows_, buffers);
   });
   ByteWriter body;
   write_table(fingerprint, pieces, body);

@@ -8,9 +8,11 @@ namespace lmgc::codec {
 /// coded by tiles, in parallel. Integers go by planes.
 class StructureRepresentation final : public Representation {
  public:
-  /// `own_rows`: encodes tiles in sections that learn from each other too, where that is shorter;
-  /// it takes several times as long.
-  explicit StructureRepresentation(bool own_rows) : own_rows_(own_rows) {}
+  /// `rows_above`: tiles without history are predicted row from row, where that pays; it takes
+  /// two to four times as long. `own_rows`: encodes tiles in sections that learn from each other
+  /// too, where that is shorter; it takes several times as long.
+  StructureRepresentation(bool rows_above, bool own_rows)
+      : rows_above_(rows_above), own_rows_(own_rows) {}
 
   [[nodiscard]] Preset preset() const override { return Preset::kStructure; }
   [[nodiscard]] bool own_rows() const override { return own_rows_; }
@@ -22,7 +24,7 @@ class StructureRepresentation final : public Representation {
               std::span<const Parameter> parameters, std::span<std::byte> values) const override;
 
  private:
-  bool own_rows_;
+  bool rows_above_, own_rows_;
 };
 
 }  // namespace lmgc::codec

@@ -21,10 +21,12 @@ struct TileBuffers {
 };
 
 /// Code of a tile of `values` (aligned elements of a float dtype, at their places in the
-/// parameter). `model`: what history says about it, or null. Empty if all values are +0.0.
+/// parameter). `model`: what history says about it, or null; then, `rows_above` are tried. Empty if
+/// all values are +0.0.
 [[nodiscard]] std::vector<std::byte> encode_tile(serialize::DType dtype, const std::byte* values,
                                                  const predict::Tile& tile,
-                                                 const predict::Model* model, TileBuffers& buffers);
+                                                 const predict::Model* model, bool rows_above,
+                                                 TileBuffers& buffers);
 
 /// Inverse: writes the tile's elements of `values`. Throws PayloadError; any code ends in values or
 /// in that error.

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "codec/payload_error.h"
+#include "codec/row_weights.h"
 #include "codec/side_symbols.h"
 #include "codec/tile_coder.h"
 #include "codec/tile_header.h"
@@ -13,6 +14,7 @@
 #include "coder/rans.h"
 #include "predict/predictor.h"
 #include "predict/row_kernels.h"
+#include "predict/rows_above.h"
 #include "predict/scales.h"
 
 namespace lmgc::codec {
@@ -150,6 +152,12 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
     predictor.emplace(*model, row_exponents);
     predictor->set_level(header.level);
   }
+  predict::RowWeights weights;
+  std::optional<predict::RowsAbove> above;
+  if (header.flags & kHasRowsAbove) {
+    weights = decode_row_weights(side, tile.rows, header.rows_above);
+    above.emplace(weights, tile.columns);
+  }
 
   const TileOrder<dtype> order(tile, model);
   const auto tables = predict::tables_of(header.member);
@@ -164,7 +172,7 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
     collected =
         reinterpret_cast<Word*>(buffers.words.room(tile.rows * tile.columns * sizeof(Word)).data());
   }
-  for (const Block& block : blocks_of(model, tile)) {
+  for (const Block& block : above ? rows_of(tile) : blocks_of(model, tile)) {
     const std::size_t columns = block.columns();
     const float* predictions = nullptr;
     float* first = nullptr;
@@ -177,17 +185,22 @@ void decode_floats(std::span<const std::byte> code, const predict::Tile& tile,
         predictor->second(block, block.top, {first, columns}, {both, columns});
         predictions = both;
       }
+    } else if (above) {
+      float* own = buffers.predictions.room(columns).data();
+      above->predict(own);
+      predictions = own;
     }
     Block band = block;
     for (; band.top < block.bottom; band.top = band.bottom) {
       band.bottom = std::min(band.top + BandDecoder<dtype>::rows(columns), block.bottom);
       const std::size_t at = (band.top - block.top) * columns;
-      const float* values =
-          bands.decode(band, predictor ? predictions + at : nullptr, [&](std::size_t i) {
+      const float* values = bands.decode(
+          band, predictions != nullptr ? predictions + at : nullptr, [&](std::size_t i) {
             Word* row = order.in_place() ? order.row(bytes, band.top + i)
                                          : collected + (band.top + i) * tile.columns;
             return row + band.left;
           });
+      if (above) above->learn(values);
       if (!predictor) continue;
       predictor->learn_values(band, {values, columns});
       predictor->learn_remainders(band, {values, columns}, {first + at, columns});

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <utility>
 
+#include "codec/row_weights.h"
 #include "codec/side_symbols.h"
 #include "codec/tile_coder.h"
 #include "codec/tile_header.h"
@@ -11,6 +13,7 @@
 #include "coder/rans.h"
 #include "predict/member_choice.h"
 #include "predict/row_kernels.h"
+#include "predict/rows_above_choice.h"
 #include "predict/scales.h"
 #include "predict/tile_prediction.h"
 
@@ -158,7 +161,8 @@ class SymbolWriter {
 
 template <DType dtype>
 std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile& tile,
-                                     const predict::Model* model, TileBuffers& buffers) {
+                                     const predict::Model* model, bool rows_above,
+                                     TileBuffers& buffers) {
   const TileOrder<dtype> order(tile, model);
   const std::size_t count = tile.rows * tile.columns;
   const std::span<float> values = buffers.values.room(count);
@@ -178,6 +182,15 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
   if (with_columns) header.flags |= kHasColumnScales;
   predict::Scales scales =
       predict::estimate_scales(values, predictions, tile.columns, with_columns);
+  std::optional<predict::RowWeights> above;
+  if (rows_above && model == nullptr && with_columns) {
+    above = predict::choose_rows_above(values, buffers.predictions, scales);
+  }
+  if (above) {
+    predictions = buffers.predictions.room(count);
+    header.flags |= kHasRowsAbove;
+    header.rows_above = static_cast<std::uint8_t>(above->weights.size());
+  }
 
   TileOnGrid on_grid(values, predictions, scales,
                      grid_of(header.trailing_zeros, FloatWords<dtype>::kLowest));
@@ -185,7 +198,7 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
   const auto tables = predict::tables_of(header.member);
   SymbolWriter<dtype> writer(count, on_grid, *tables, order, bytes, header.trailing_zeros.tail,
                              buffers);
-  for (const Block& block : blocks_of(model, tile)) writer.write(block);
+  for (const Block& block : above ? rows_of(tile) : blocks_of(model, tile)) writer.write(block);
 
   const Expectations expected = expectations(model, tile);
   coder::RangeEncoder side;
@@ -196,6 +209,7 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
     encode_side_symbols(scales.columns, side);
   }
   if (model != nullptr) encode_side_symbols(prediction.row_exponents, side);
+  if (above) encode_row_weights(*above, side);
   const std::vector<std::byte> side_bytes = std::move(side).finish();
   const std::span<const std::byte> symbols = writer.symbols(buffers.symbols);
 
@@ -213,9 +227,11 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
 }  // namespace
 
 std::vector<std::byte> encode_tile(DType dtype, const std::byte* values, const predict::Tile& tile,
-                                   const predict::Model* model, TileBuffers& buffers) {
-  return serialize::with_float(
-      dtype, [&]<DType type>() { return encode_floats<type>(values, tile, model, buffers); });
+                                   const predict::Model* model, bool rows_above,
+                                   TileBuffers& buffers) {
+  return serialize::with_float(dtype, [&]<DType type>() {
+    return encode_floats<type>(values, tile, model, rows_above, buffers);
+  });
 }
 
 }  // namespace lmgc::codec

@@ -4,6 +4,7 @@
 
 #include "codec/payload_error.h"
 #include "predict/predictor.h"
+#include "predict/rows_above.h"
 #include "predict/scales.h"
 
 namespace lmgc::codec {
@@ -27,6 +28,7 @@ void write_header(const TileHeader& header, ByteWriter& writer) {
       static_cast<std::uint8_t>(header.member.shape << 4 | header.member.width));
   writer.fixed<std::uint8_t>(header.member.zeros);
   if (header.flags & kIsPredicted) writer.fixed<std::int16_t>(header.level);
+  if (header.flags & kHasRowsAbove) writer.fixed<std::uint8_t>(header.rows_above);
 }
 
 TileHeader read_header(ByteReader& reader, int tail_bits, bool has_model) {
@@ -37,7 +39,7 @@ TileHeader read_header(ByteReader& reader, int tail_bits, bool has_model) {
   const auto shape_and_width = reader.fixed<std::uint8_t>();
   header.member = {static_cast<std::uint8_t>(shape_and_width >> 4),
                    static_cast<std::uint8_t>(shape_and_width & 15), reader.fixed<std::uint8_t>()};
-  if (header.flags > (kHasColumnScales | kIsPredicted) || header.trailing_zeros.head > 23 ||
+  if (header.flags > (kHasColumnScales | kHasRowsAbove) || header.trailing_zeros.head > 23 ||
       header.trailing_zeros.tail > tail_bits || !header.member.valid()) {
     throw PayloadError(PayloadError::Kind::kCorrupt, "a tile's header");
   }
@@ -45,6 +47,12 @@ TileHeader read_header(ByteReader& reader, int tail_bits, bool has_model) {
     if (!has_model) throw PayloadError(PayloadError::Kind::kCorrupt, "a tile without a model");
     header.level = std::clamp<std::int16_t>(reader.fixed<std::int16_t>(), -predict::kMaxLevel,
                                             predict::kMaxLevel);
+  }
+  if (header.flags & kHasRowsAbove) {
+    header.rows_above = reader.fixed<std::uint8_t>();
+    if (header.rows_above == 0 || header.rows_above > predict::kMaxRowsAbove) {
+      throw PayloadError(PayloadError::Kind::kCorrupt, "rows above of a tile");
+    }
   }
   return header;
 }

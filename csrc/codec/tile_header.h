@@ -15,6 +15,7 @@ namespace lmgc::codec {
 
 inline constexpr std::uint8_t kHasColumnScales = 1;
 inline constexpr std::uint8_t kIsPredicted = 2;
+inline constexpr std::uint8_t kHasRowsAbove = 4;
 
 /// What all values of a tile share: trailing zero bits of the lifted mantissa and of the tail.
 struct TrailingZeros {
@@ -27,6 +28,7 @@ struct TileHeader {
   TrailingZeros trailing_zeros;
   predict::Member member;
   std::int16_t level = 0;
+  std::uint8_t rows_above = 0;  ///< that a row is predicted from, with kHasRowsAbove
 };
 
 void write_header(const TileHeader& header, ByteWriter& writer);

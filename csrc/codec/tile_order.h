@@ -93,4 +93,11 @@ class TileOrder {
   return {{0, tile.rows, 0, tile.columns}};
 }
 
+/// Those of a tile whose rows are predicted from the rows above them.
+[[nodiscard]] inline std::vector<predict::Block> rows_of(const predict::Tile& tile) {
+  std::vector<predict::Block> rows;
+  for (std::size_t i = 0; i < tile.rows; ++i) rows.push_back({i, i + 1, 0, tile.columns});
+  return rows;
+}
+
 }  // namespace lmgc::codec

@@ -69,7 +69,7 @@ std::vector<std::byte> encode_sections(DType dtype, const std::byte* values,
   std::vector<std::vector<std::byte>> codes;
   each_section(dtype, values, tile, own,
                [&](const predict::Tile& section, const predict::Model* model) {
-                 codes.push_back(encode_tile(dtype, values, section, model, buffers));
+                 codes.push_back(encode_tile(dtype, values, section, model, true, buffers));
                });
   return joined_sections(codes);
 }

@@ -22,6 +22,7 @@ struct Noise {
 struct Results {
   std::vector<std::int16_t> codes, pairs;
   std::vector<float> predictions, sums;
+  std::vector<std::uint32_t> weighted;
   std::vector<std::uint8_t> counts, word_counts;
   std::vector<std::uint16_t> cells, place_contexts;
   std::vector<std::int32_t> dots, centers, steps, excess;
@@ -65,6 +66,15 @@ Results results_of(const RowKernels& rows, std::size_t count, const FloatGrid& g
   std::vector<std::int8_t> weights(count);
   for (std::int8_t& weight : weights) weight = static_cast<std::int8_t>(noise.word() >> 24);
   r.dots = {rows.dot(r.codes.data(), weights.data(), count)};
+
+  std::vector<float> small(count), weighted(count);
+  rows.keep_small(values.data(), count, small.data());
+  constexpr std::size_t kTerms = 6;
+  const float* const terms[kTerms]{small.data(), units.data(), r.predictions.data(),
+                                   small.data(), units.data(), small.data()};
+  const float factors[kTerms]{0.75F, -3, 0.1F, 1.5F, 0.3F, -0.7F};
+  rows.weighted_sum(terms, factors, kTerms, count, weighted.data());
+  for (const float sum : weighted) r.weighted.push_back(std::bit_cast<std::uint32_t>(sum));
 
   const RowGrid row{grid, -16, scales.data()};
   r.cells.resize(count);

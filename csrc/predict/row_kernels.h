@@ -15,6 +15,9 @@ inline constexpr std::uint8_t kRare = 255;
 /// In RowValues::counts: in the cell at zero, whose octave follows in unary.
 inline constexpr std::uint8_t kUnary = 254;
 
+/// Larger values predict nothing.
+inline constexpr float kSmall = 0x1p60F;
+
 /// Scales and grid of a row's values.
 struct RowGrid {
   FloatGrid grid;
@@ -69,6 +72,12 @@ struct RowKernels {
 
   /// Sum of products of codes and weights, in int32.
   std::int32_t (*dot)(const std::int16_t* codes, const std::int8_t* weights, std::size_t count);
+
+  /// Values [count] below kSmall in size; others as 0.
+  void (*keep_small)(const float* values, std::size_t count, float* kept);
+  /// Sum of `terms` rows [count] times their factors, added in this order.
+  void (*weighted_sum)(const float* const* rows, const float* factors, std::size_t terms,
+                       std::size_t count, float* sums);
 
   /// code_value of each.
   void (*code_values)(const float* values, const float* predictions, const RowGrid& row,

@@ -10,6 +10,7 @@
 #include "predict/grid.h"
 #include "predict/model.h"
 #include "predict/row_kernels.h"
+#include "predict/rows_above_loops.h"
 #include "predict/scales.h"
 
 /// The loops of RowKernels, without branches, for compilers to vectorize: grid.h's formulas once
@@ -294,6 +295,8 @@ static constexpr RowKernels row_kernels_of(std::string_view name, bool (*support
           .predictions = predictions_of_row,
           .add_predictions = add_predictions_of_row,
           .dot = dot_of_rows,
+          .keep_small = keep_small_of_row,
+          .weighted_sum = weighted_sum_of_rows,
           .code_values = code_values_of_row,
           .places = places_of_row,
           .without_raw_bits = values_without_raw_bits,

@@ -27,7 +27,7 @@ using lmgc::serialize::DType;
 constexpr std::uint64_t kMaxDecodedBytes = 1 << 20;
 
 const Representation& structure() {
-  static const StructureRepresentation representation(true);
+  static const StructureRepresentation representation(true, true);
   return representation;
 }
 

@@ -12,8 +12,9 @@
 
 namespace {
 
-constexpr std::int64_t kShape[]{66, 63};
-constexpr std::size_t kValues = 66 * 63;
+constexpr std::int64_t kShape[]{66, 67};
+constexpr const lmgc::predict::Model* kNone = nullptr;
+constexpr std::size_t kValues = 66 * 67;
 
 /// Two steps of a gradient whose columns depend on each other.
 const lmgc::predict::History& history() {
@@ -22,7 +23,7 @@ const lmgc::predict::History& history() {
     for (int step = 1; step < 3; ++step) {
       std::vector<float> values(kValues);
       for (std::size_t i = 0; i < kValues; ++i) {
-        const auto row = static_cast<int>(i / 63), column = static_cast<int>(i % 63);
+        const auto row = static_cast<int>(i / 67), column = static_cast<int>(i % 67);
         values[i] = static_cast<float>((row * step % 7 - 3) * (column % 5 - 2) * 64 +
                                        row * column * 37 % 61) *
                     1e-6F;
@@ -50,7 +51,9 @@ void fuzz_tile(lmgc::serialize::DType dtype, bool encodes, bool sections,
       if (sections) {
         codec::decode_sections(dtype, bytes, tile, own_rows(), buffers, decoded.data());
       } else {
-        codec::decode_tile(dtype, bytes, tile, model, buffers, decoded.data());
+        for (const predict::Model* known : {model, kNone}) {
+          codec::decode_tile(dtype, bytes, tile, known, buffers, decoded.data());
+        }
       }
     } catch (const codec::PayloadError&) {
     }
@@ -61,8 +64,11 @@ void fuzz_tile(lmgc::serialize::DType dtype, bool encodes, bool sections,
     const auto code = codec::encode_sections(dtype, values.data(), tile, own_rows(), buffers);
     codec::decode_sections(dtype, code, tile, own_rows(), buffers, decoded.data());
   } else {
-    const auto code = codec::encode_tile(dtype, values.data(), tile, model, buffers);
-    codec::decode_tile(dtype, code, tile, model, buffers, decoded.data());
+    for (const predict::Model* known : {model, kNone}) {
+      const auto code = codec::encode_tile(dtype, values.data(), tile, known, true, buffers);
+      codec::decode_tile(dtype, code, tile, known, buffers, decoded.data());
+      if (decoded != values) std::abort();
+    }
   }
   if (decoded != values) std::abort();
 }

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "buffer.h"
+#include "predict/rows_above.h"
+#include "predict/scales.h"
+
+namespace lmgc::predict {
+
+/// The encoder's choice for a tile of `values` [rows][columns], whose `scales` are those of the
+/// values themselves: how many rows above, and their weights by least squares. Fills `room`
+/// with predictions and renews `scales`; or gives nothing, where that would save next to nothing,
+/// with `scales` as they were.
+[[nodiscard]] std::optional<RowWeights> choose_rows_above(std::span<const float> values,
+                                                          Buffer<float>& room, Scales& scales);
+
+}  // namespace lmgc::predict
