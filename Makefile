@@ -50,6 +50,7 @@ bench: $(BUILT)
 	$(BIN)/python benchmarks/lm_sweep.py
 	$(BIN)/python benchmarks/sequences.py $(SEQUENCES)
 	$(BIN)/python benchmarks/rates.py $(SEQUENCES)
+	$(BIN)/python benchmarks/rates.py $(SEQUENCES) --single
 	$(BIN)/python benchmarks/speed.py $(SEQUENCES)
 	$(BIN)/python benchmarks/mixture.py $(SEQUENCES)
 	$(BIN)/python benchmarks/stages.py $(SEQUENCES)

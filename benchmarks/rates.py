@@ -1,9 +1,10 @@
-"""How small gradients become: python benchmarks/rates.py FOLDER [--quick].
+"""How small gradients become: python benchmarks/rates.py FOLDER [--quick] [--single].
 
 FOLDER holds sequences of consecutive gradients (sequences.py). Codes the last step of each with
 our presets, with history and without, and with every peer, in float32 and bfloat16. Every payload
 is decoded and compared bit for bit. Writes rates.json, rates.md and rates.png. Peers are measured
-once: what rates.json has from the same version on the same gradient is kept.
+once: what rates.json has from the same version on the same gradient is kept. With --single there is
+no history; writes rates-single.json and .md.
 """
 
 from __future__ import annotations
@@ -90,9 +91,9 @@ def code_parameters(
         yield from ours.walk(preset, [shape], steps, len(sequence.past))
 
 
-def jobs(sequence: Sequence, presets: list[str], quick: bool) -> Iterator[Job]:
+def jobs(sequence: Sequence, presets: list[str], quick: bool, single: bool) -> Iterator[Job]:
     checksum = zlib.crc32(sequence.gradient.tobytes())
-    full, version = len(sequence.past), ours.version()
+    full, version = 0 if single else len(sequence.past), ours.version()
     for name, dtype in ours.DTYPES.items():
         megabytes = sequence.gradient.size * dtype.itemsize / 1e6
         key = partial(Key, sequence.name, name)
@@ -109,7 +110,7 @@ def jobs(sequence: Sequence, presets: list[str], quick: bool) -> Iterator[Job]:
                 run = partial(code_steps, preset, sequence, dtype, past, coded)
                 title = f"{preset}, {past} past"
                 yield Job(title, keys, version, checksum, run, 0.1 * (past + coded) * megabytes)
-        if LAYER_PRESET in presets and not quick:
+        if LAYER_PRESET in presets and not quick and not single:
             sizes = [int(np.prod(shape)) for shape in sequence.shapes]
             chosen = [i for i, size in enumerate(sizes) if size >= LAYER_VALUES]
             keys = [key(LAYER_PRESET, 0, full, parameter) for parameter in chosen]
@@ -138,6 +139,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
     parser.add_argument("--presets", nargs="*", default=list(ours.PRESETS))
     parser.add_argument("--quick", action="store_true", help="small nets, no plots of steps")
+    parser.add_argument("--single", action="store_true", help="single gradients, no history")
     options = parser.parse_args()
     torch.set_num_threads(1)
 
@@ -145,11 +147,14 @@ def main() -> None:
     sequences = load(options.folder)
     if options.quick:
         sequences = [s for s in sequences if s.gradient.size < QUICK_VALUES]
-    store = Store(options.output / ("rates-quick.json" if options.quick else "rates.json"))
+    name = "rates" + "-quick" * options.quick + "-single" * options.single
+    store = Store(options.output / f"{name}.json")
     report: dict[str, object] = {"environment": environment(PACKAGES)}
     known = {sequence.name for sequence in sequences}
     everything = [
-        (s.name, job) for s in sequences for job in jobs(s, options.presets, options.quick)
+        (s.name, job)
+        for s in sequences
+        for job in jobs(s, options.presets, options.quick, options.single)
     ]
     todo = [
         (name, job)
@@ -167,9 +172,10 @@ def main() -> None:
     cells = [cell for key, cell in store.cells.items() if key in wanted and key.sequence in known]
     markdown = tables(cells, console) + conclusions(cells, console)
     store.file.with_suffix(".md").write_text(markdown)
-    draw(cells, {s.name: s.shapes for s in sequences}, store.file.with_suffix(".png"))
+    if not options.single:
+        draw(cells, {s.name: s.shapes for s in sequences}, store.file.with_suffix(".png"))
     store.save(report)
-    console.print(f"{store.file} and its .md and .png written; every payload decoded bit for bit.")
+    console.print(f"{store.file} and what belongs to it written; all payloads decode bit for bit.")
 
 
 if __name__ == "__main__":
