@@ -9,6 +9,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from ddp_absent import absent, stopped
 from ddp_attacks import attacks, attacks_between_hosts, gone, starved
 from ddp_basics import Report, write_report
 from ddp_collectives import (
@@ -60,6 +61,7 @@ def hsdp(rank: int) -> Report:
 SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
+        absent,
         attacks,
         attacks_between_hosts,
         by_hosts,
@@ -97,6 +99,7 @@ SCENARIOS = {
         shared,
         staged,
         starved,
+        stopped,
         training,
         unfinished,
         unlike_states,
