@@ -41,7 +41,7 @@ from ddp_python_hook import python_hook
 from ddp_registration import language_model
 from ddp_stages import staged
 from ddp_state import checkpoint, rebuild, resume, unlike_states
-from ddp_wire import by_hosts, profiled, shared
+from ddp_wire import by_hosts, profiled, shared, uneven
 
 TIMEOUT_SECONDS = 15
 
@@ -101,6 +101,7 @@ SCENARIOS = {
         starved,
         stopped,
         training,
+        uneven,
         unfinished,
         unlike_states,
     )
