@@ -26,6 +26,8 @@ __all__ = [
     "reduce_scatter_tensor",
 ]
 
+_CALLER = "lmgc_torch"
+
 Op = dist.ReduceOp | dist.ReduceOp.RedOpType
 Future = torch.futures.Future[Tensors]
 
@@ -194,8 +196,8 @@ def members_of(group: dist.ProcessGroup | None) -> _C.Collectives | None:
         return None
     if group not in _communicators:
         ranks = dist.get_process_group_ranks(group)
-        hands = shake_hands(group, ranks, installation(), None, "lmgc_torch", SAME_INSTALLATION)
-        communicator = make_communicator(group, hands.token, [], None, None)
+        hands = shake_hands(group, ranks, installation(), None, _CALLER, SAME_INSTALLATION)
+        communicator = make_communicator(group, hands.token, [], None, None, _CALLER)
         weakref.finalize(group, communicator.close)
         _communicators[group] = communicator, _C.Collectives(communicator)
     return _communicators[group][1]

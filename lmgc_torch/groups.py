@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from torch._C._distributed_c10d import PrefixStore, ProcessGroupGloo
 from torch.distributed.device_mesh import DeviceMesh
 
 from lmgc_torch import _C
+from lmgc_torch.together import timeout_of, together
 
 # Ranks of each host, by place.
 Hosts = list[list[int]]
@@ -77,23 +79,29 @@ def make_communicator(
     hosts: Hosts,
     timeout: timedelta | None,
     device: torch.device | None,
+    caller: str,
 ) -> _C.Communicator:
     """Over the ranks of `group`, which agree on `token`; a collective call.
 
-    `timeout`: of an exchange; None: that of `group`. `device`: see payload_device.
+    `timeout`: of an exchange; None: that of `group`. `device`: see payload_device. `caller`: who
+    raises where a rank is missing.
     """
     ranks = dist.get_process_group_ranks(group)
     own = ranks[group.rank()]
     store = PrefixStore(f"lmgc_torch/{token}", group.get_group_store())
-    exchanges = [
-        (
-            make_group(
-                group, PrefixStore(name, store), members.index(own), members, timeout, device
-            ),
-            members,
-        )
-        for name, members in _exchanges(ranks, own, hosts)
-    ]
+
+    def connect() -> list[tuple[dist.ProcessGroup, list[int]]]:
+        return [
+            (
+                make_group(
+                    group, PrefixStore(name, store), members.index(own), members, timeout, device
+                ),
+                members,
+            )
+            for name, members in _exchanges(ranks, own, hosts)
+        ]
+
+    exchanges = together(connect, group, PrefixStore("connecting", store), caller)
     return _C.Communicator(group, ranks, store, exchanges or [(group, ranks)], device)
 
 
@@ -113,12 +121,17 @@ def _exchanges(ranks: list[int], own: int, hosts: Hosts) -> list[tuple[str, list
 
 
 def make_planning_group(
-    group: dist.ProcessGroup, token: str, timeout: timedelta | None, device: torch.device | None
+    group: dist.ProcessGroup,
+    token: str,
+    timeout: timedelta | None,
+    device: torch.device | None,
+    caller: str,
 ) -> dist.ProcessGroup:
     """For what ranks agree on beside the communicator's exchanges."""
     store = PrefixStore(f"lmgc_torch/{token}/planning", group.get_group_store())
     ranks = dist.get_process_group_ranks(group)
-    return make_group(group, store, group.rank(), ranks, timeout, device)
+    connect = partial(make_group, group, store, group.rank(), ranks, timeout, device)
+    return together(connect, group, PrefixStore("connecting", store), caller)
 
 
 def make_group(
@@ -133,7 +146,7 @@ def make_group(
     which names a group by how many a rank has, which may differ.
     """
     if timeout is None:
-        timeout = group._get_backend(group._device_types[0]).options._timeout
+        timeout = timeout_of(group)
     own = dist.ProcessGroup(store, rank, len(members))
     kind = dist.ProcessGroup.BackendType.GLOO
     backend = ProcessGroupGloo(store, rank, len(members), timeout)

@@ -6,10 +6,14 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore, Store
 
+from lmgc_torch.together import together
 from lmgc_torch.version import __version__
 
 _MAX_DIFFERENCES = 5
@@ -50,14 +54,15 @@ def shake_hands(
     remedy: str,
     told: Mapping[str, str] | None = None,
 ) -> Agreement:
-    """Raises on every rank if one has a problem or other `facts`; `told` may differ.
+    """Raises on every rank if one has a problem or other `facts`, or is missing; `told` may differ.
 
     `caller`: who raises; `remedy`: what to do about facts that differ.
     """
     problem_text = None if problem is None else str(problem)
     mine = (uuid.uuid4().hex, problem_text, dict(facts), dict(told or {}))
     answers: list[tuple[str, str | None, dict[str, str], dict[str, str]]] = [mine] * len(ranks)
-    dist.all_gather_object(answers, mine, group=group)
+    exchange = partial(dist.all_gather_object, answers, mine, group=group)
+    together(exchange, group, _next_store(group), caller)
     hands = {rank: _Hand(*answer) for rank, answer in zip(ranks, answers, strict=True)}
     problems = {rank: hand.problem for rank, hand in hands.items() if hand.problem is not None}
     if problems:
@@ -71,6 +76,15 @@ def shake_hands(
         more = f"; and {left} more" if left > 0 else ""
         raise RuntimeError(f"{caller}: ranks differ in {listed}{more}. {remedy}")
     return Agreement(hands[ranks[0]].token, [hands[rank].told for rank in ranks])
+
+
+# How many there were, by group: as many on every rank.
+_handshakes: WeakKeyDictionary[dist.ProcessGroup, int] = WeakKeyDictionary()
+
+
+def _next_store(group: dist.ProcessGroup) -> Store:
+    _handshakes[group] = number = _handshakes.get(group, 0) + 1
+    return PrefixStore(f"lmgc_torch/handshake {number}", group.get_group_store())
 
 
 def _differences(facts: Mapping[int, Mapping[str, str]]) -> list[str]:

@@ -157,7 +157,8 @@ def register(
     what stages draw. NaNs and infinities raise on every rank.
 
     Raises on every rank, and registers nothing, when one of them cannot go along or ranks differ in
-    versions, preset, options, model or parameters.
+    versions, preset, options, model or parameters; and, within the timeout of DDP's process group,
+    when one does not come.
     """
     hook, handle = make_hook(
         ddp,
@@ -225,8 +226,12 @@ def make_hook(
         two_levels = group_by_host(ranks, [one["host"] for one in hands.told])
     else:
         two_levels = given_hosts(hosts, ranks)
-    communicator = make_communicator(group, hands.token, two_levels, timeout, device)
-    planning = make_planning_group(group, hands.token, timeout, device) if preset == AUTO else None
+    communicator = make_communicator(group, hands.token, two_levels, timeout, device, _CALLER)
+    planning = (
+        make_planning_group(group, hands.token, timeout, device, _CALLER)
+        if preset == AUTO
+        else None
+    )
     parameters = _parameters(ddp)
     shapes = [parameter.shape for _, parameter in parameters]
     histories = {

@@ -19,10 +19,11 @@ class Counters:
     """What averaging some buckets took on this rank.
 
     `plain_buckets` of the `buckets` went by a plain allreduce, whose `sent_bytes` are a ring's, and
-    its `wire_seconds` all it took. `raw_bytes` are those of the buckets, `coded_bytes` those of the
-    values that this rank encoded: the buckets', or from three ranks on the shards for its peers and
-    its own sum. `sent_bytes` are those for all peers, announcements included. Seconds are those of
-    the hook's threads, which overlap.
+    its `wire_seconds` all it took; on a device they are added when that has come to its end.
+    `raw_bytes` are those of the buckets, `coded_bytes` those of the values that this rank encoded:
+    the buckets', or from three ranks on the shards for its peers and its own sum. `sent_bytes` are
+    those for all peers, announcements included. Seconds are those of the hook's threads, which
+    overlap.
     """
 
     buckets: int = 0

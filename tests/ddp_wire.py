@@ -113,6 +113,32 @@ def in_order(terms: list[torch.Tensor]) -> torch.Tensor:
     return total
 
 
+class Uneven(nn.Module):
+    """Its gradient is what it is given, of the second half the signs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(torch.zeros(300, 200) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.weights[0] * x[0]).sum() + (self.weights[1] * x[1].sign()).sum()
+
+
+def uneven(rank: int) -> dict[str, Any]:
+    """Bytes that this rank sends in each step and exchange."""
+    put_around_groups(CountingGroup)
+    ddp = DistributedDataParallel(Uneven())
+    lmgc_torch.register(ddp, "fast")
+    steps = []
+    for turn in range(5):
+        for group in GroupAround.alive:
+            group.payload_bytes = 0
+        generator = torch.Generator().manual_seed(100 * rank + turn)
+        ddp(torch.randn(2, 300, 200, generator=generator)).backward()
+        steps.append([group.payload_bytes for group in GroupAround.alive])
+    return {"steps": steps}
+
+
 def profiled(rank: int) -> dict[str, Any]:
     """What torch.profiler sees of a step, which runs on threads of the hook."""
     ddp = DistributedDataParallel(Tall(), bucket_cap_mb=0.15)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from ddp_absent import absent, stopped
 from ddp_attacks import attacks, attacks_between_hosts, gone, starved
 from ddp_basics import Report, write_report
 from ddp_collectives import (
@@ -40,7 +41,7 @@ from ddp_python_hook import python_hook
 from ddp_registration import language_model
 from ddp_stages import staged
 from ddp_state import checkpoint, rebuild, resume, unlike_states
-from ddp_wire import by_hosts, profiled, shared
+from ddp_wire import by_hosts, profiled, shared, uneven
 
 TIMEOUT_SECONDS = 15
 
@@ -60,6 +61,7 @@ def hsdp(rank: int) -> Report:
 SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
+        absent,
         attacks,
         attacks_between_hosts,
         by_hosts,
@@ -97,7 +99,9 @@ SCENARIOS = {
         shared,
         staged,
         starved,
+        stopped,
         training,
+        uneven,
         unfinished,
         unlike_states,
     )

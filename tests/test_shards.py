@@ -35,8 +35,10 @@ def learned(preset: str, dtype: torch.dtype, steps: int) -> list[_C.Parameter]:
     return parameters
 
 
-def rooms_of(count: int) -> list[int]:
-    return [VALUES * (k + 1) // count - VALUES * k // count for k in range(count)]
+def cut(parameters: list[_C.Parameter], count: int, slack: int = 500) -> list[_C.Shard]:
+    """By numbers of values."""
+    rooms = [VALUES * (k + 1) // count - VALUES * k // count for k in range(count)]
+    return _C.cut(parameters, _C.values_of_tiles(parameters), rooms, slack)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -48,8 +50,8 @@ def test_shards_decode_to_the_tensor(
 ) -> None:
     codec = lmgc_torch.Codec(preset)._codec
     values = gradient(9, dtype)
-    senders = _C.cut(learned(preset, dtype, steps), rooms_of(count), 500)
-    receivers = _C.cut(learned(preset, dtype, steps), rooms_of(count), 500)
+    senders = cut(learned(preset, dtype, steps), count)
+    receivers = cut(learned(preset, dtype, steps), count)
     assert sum(shard.values for shard in senders) == VALUES
     decoded = torch.full_like(values, torch.nan)
     size = 0
@@ -68,17 +70,48 @@ def test_shards_decode_to_the_tensor(
 
 def test_a_shard_of_another_history_is_refused() -> None:
     codec = lmgc_torch.Codec()._codec
-    sender, *_ = _C.cut(learned("fast", torch.float32, 4), rooms_of(3), 500)
-    receiver, *_ = _C.cut(learned("fast", torch.float32, 3), rooms_of(3), 500)
+    sender, *_ = cut(learned("fast", torch.float32, 4), 3)
+    receiver, *_ = cut(learned("fast", torch.float32, 3), 3)
     payload = codec.encode(sender.gather(gradient(9, torch.float32)), sender.parameters)
     with pytest.raises(lmgc_torch.PayloadError, match="coded with history"):
         codec.decode_into(payload, torch.empty(receiver.values), receiver.parameters)
 
 
 def test_few_values_leave_shards_empty() -> None:
-    shards = _C.cut([_C.Parameter([2])], [1, 1, 0, 0], 0)
+    shards = _C.cut([_C.Parameter([2])], [2], [1, 1, 0, 0], 0)
     assert [shard.values for shard in shards] == [1, 1, 0, 0]
     values = torch.tensor([1.0, 2.0])
     codec = lmgc_torch.Codec()._codec
     assert codec.decode(codec.encode(shards[2].gather(values), shards[2].parameters)).numel() == 0
     assert torch.equal(torch.cat([shard.gather(values) for shard in shards]), values)
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced"])
+@pytest.mark.parametrize("count", [3, 8])
+def test_shards_by_what_tiles_took_have_payloads_of_one_length(preset: str, count: int) -> None:
+    """Of values that differ in rate: those of some parameters have few bits, or none."""
+
+    def uneven(step: int) -> torch.Tensor:
+        parts = gradient(step, torch.float32).split([torch.Size(s).numel() for s in SHAPES])
+        few = [part.bfloat16().float() for part in parts]
+        return torch.cat([parts[0], few[1], parts[2] * 0, few[3], *parts[4:]])
+
+    codec = lmgc_torch.Codec(preset)._codec
+    parameters = learned(preset, torch.float32, 0)
+    weights = _C.values_of_tiles(parameters)
+    assert sum(weights) == VALUES
+    largest = []
+    for step in range(2):
+        rooms = [sum(weights) // count] * count
+        shards = _C.cut(parameters, weights, rooms, rooms[0] // 64)
+        weights = [1] * len(weights)
+        sizes = []
+        for shard in shards:
+            payload = codec.encode(shard.gather(uneven(step)), shard.parameters)
+            bytes_ = codec.bytes_of_parameters(payload, shard.parameters)
+            assert 0 <= payload.numel() - sum(bytes_) < 100 + 12 * len(bytes_)  # header and table
+            for tile, size in zip(shard.tiles, bytes_, strict=True):
+                weights[tile] += size
+            sizes.append(payload.numel())
+        largest.append(max(sizes) / sum(sizes) * count)
+    assert largest[1] < 1.05 < 1.1 < largest[0]

@@ -40,6 +40,19 @@ def bytes_by_formula(reports: list[dict[str, Any]]) -> float:
     return 2 * (count - 1) / count * (gradients + sums) / 2
 
 
+def test_ranks_send_equally_much_though_values_differ_in_rate() -> None:
+    """Of sums, from the step on that knows what the one before took."""
+    steps = zip(*(report["steps"] for report in launch("uneven", 4)), strict=True)
+    first, _, *later = steps  # after the first DDP makes new buckets
+    assert unevenness(first) > 1.5
+    assert all(unevenness(step) < 1.1 for step in later)
+
+
+def unevenness(step: tuple[list[int], ...]) -> float:
+    sent = [sums for _, sums in step]
+    return max(sent) / sum(sent) * len(sent)
+
+
 @pytest.fixture(scope="module", params=[4, 6])
 def by_hosts(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return launch("by_hosts", request.param, limit_seconds=200)

@@ -166,9 +166,17 @@ void bind(py::module_& module) {
             codec.decode_into(payload, parameters, gradient);
           },
           py::arg("payload"), py::arg("gradient"), py::arg("parameters") = std::vector<Parameter>{},
-          Computing());
+          Computing())
+      .def(
+          "bytes_of_parameters",
+          [](const Codec& codec, const at::Tensor& payload,
+             const std::vector<Parameter>& parameters) {
+            return codec.bytes_of_parameters(payload, parameters);
+          },
+          py::arg("payload"), py::arg("parameters"));
   py::class_<Shard>(module, "Shard")
       .def_readonly("parameters", &Shard::parameters)
+      .def_readonly("tiles", &Shard::tiles)
       .def_readonly("values", &Shard::values)
       .def("gather", &Shard::gather, py::arg("tensor"))
       .def(
@@ -179,9 +187,18 @@ void bind(py::module_& module) {
           py::arg("part"), py::arg("tensor"));
   module.def(
       "cut",
-      [](const std::vector<Parameter>& parameters, std::vector<std::int64_t> rooms,
-         std::int64_t slack) { return cut(parameters, std::move(rooms), slack); },
-      py::arg("parameters"), py::arg("rooms"), py::arg("slack"));
+      [](const std::vector<Parameter>& parameters, const std::vector<std::int64_t>& weights,
+         std::vector<std::int64_t> rooms, std::int64_t slack) {
+        const std::size_t tiles = values_of_tiles(parameters).size();
+        TORCH_CHECK_VALUE(weights.size() == tiles, "lmgc cut: ", weights.size(), " weights for ",
+                          tiles, " tiles");
+        return cut(parameters, weights, std::move(rooms), slack);
+      },
+      py::arg("parameters"), py::arg("weights"), py::arg("rooms"), py::arg("slack"));
+  module.def(
+      "values_of_tiles",
+      [](const std::vector<Parameter>& parameters) { return values_of_tiles(parameters); },
+      py::arg("parameters"));
   module.def(
       "observe",
       [](const at::Tensor& average, const std::vector<Parameter>& parameters) {

@@ -200,6 +200,35 @@ void Codec::decode_into(const at::Tensor& payload, std::span<const Parameter> pa
   }
 }
 
+std::vector<std::int64_t> Codec::bytes_of_parameters(const at::Tensor& payload,
+                                                     std::span<const Parameter> parameters) const {
+  const at::Tensor host = host_payload(payload);
+  const auto [header, body] = read(host_bytes(host));
+  const std::vector<Extent> extents =
+      header.preset == representation_->preset()
+          ? representation_->extents(header.dtype, header.values(), body)
+          : std::vector<Extent>{{header.values(), body.size()}};
+  std::vector<std::int64_t> bytes;
+  auto extent = extents.begin();
+  std::uint64_t at = 0;  // in the extent
+  for (const Parameter& parameter : parameters) {
+    std::uint64_t sum = 0;
+    auto left = static_cast<std::uint64_t>(parameter.values());
+    while (left > 0 && extent != extents.end()) {
+      const std::uint64_t end = std::min(at + left, extent->values);
+      sum += extent->bytes * end / extent->values - extent->bytes * at / extent->values;
+      left -= end - at;
+      at = end;
+      if (at == extent->values) {
+        ++extent;
+        at = 0;
+      }
+    }
+    bytes.push_back(static_cast<std::int64_t>(sum));
+  }
+  return bytes;
+}
+
 Payload Codec::read(std::span<const std::byte> bytes) const {
   Payload payload = read_payload(bytes);
   const Preset preset = payload.header.preset;

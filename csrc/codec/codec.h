@@ -51,6 +51,10 @@ class Codec {
   void decode_into(const at::Tensor& payload, std::span<const Parameter> parameters,
                    at::Tensor& gradient, std::uint64_t occasion = 0) const;
 
+  /// What each parameter of a shard takes of its payload's body. Throws PayloadError.
+  [[nodiscard]] std::vector<std::int64_t> bytes_of_parameters(
+      const at::Tensor& payload, std::span<const Parameter> parameters) const;
+
  private:
   /// Throws PayloadError, also for another preset's.
   [[nodiscard]] Payload read(std::span<const std::byte> bytes) const;

@@ -15,6 +15,11 @@ namespace lmgc::codec {
 /// A body in parts that follow one another.
 using Parts = std::vector<std::vector<std::byte>>;
 
+/// Neighbours in a tensor, and what they take of its body.
+struct Extent {
+  std::uint64_t values, bytes;
+};
+
 /// How a preset writes a tensor's values as the body of a payload. Immutable and thread-safe.
 class Representation {
  public:
@@ -33,6 +38,13 @@ class Representation {
   /// PayloadError.
   [[nodiscard]] virtual std::uint64_t capacity_bytes(serialize::DType dtype,
                                                      std::span<const std::byte> body) const = 0;
+
+  /// What the values of `body` take, one extent after another; by default all are one. Throws
+  /// PayloadError.
+  [[nodiscard]] virtual std::vector<Extent> extents(serialize::DType, std::uint64_t values,
+                                                    std::span<const std::byte> body) const {
+    return {{values, body.size()}};
+  }
 
   /// Fills `values`, aligned, from `body`. `parameters`: as encoded, if their history was used.
   /// Throws PayloadError; any bytes end in values or in that error.

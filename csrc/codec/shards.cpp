@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "codec/header.h"
 #include "predict/history.h"
 #include "predict/model_part.h"
 #include "predict/tile.h"
@@ -24,6 +25,8 @@ struct Item {
   std::shared_ptr<predict::History> history;
   std::size_t index;                   ///< of the tile in its history
   std::shared_ptr<const Model> model;  ///< null: nothing is known, and cuts cost nothing
+  std::size_t number = 0;              ///< among all
+  std::int64_t weight = 0;
 
   [[nodiscard]] std::int64_t columns() const { return static_cast<std::int64_t>(tile.columns); }
   [[nodiscard]] std::int64_t values() const {
@@ -50,6 +53,7 @@ std::vector<Item> items_of(std::span<const Parameter> parameters) {
     }
     start += static_cast<std::int64_t>(values);
   }
+  for (std::size_t i = 0; i < items.size(); ++i) items[i].number = i;
   return items;
 }
 
@@ -76,6 +80,7 @@ void add_rows(Shard& shard, const Item& item, std::size_t top, std::size_t botto
         std::make_shared<const TilePart>(TilePart{item.index, top, bottom, std::move(model)});
   }
   shard.parameters.push_back(std::move(parameter));
+  shard.tiles.push_back(item.number);
   if (item.columns() == 1) {
     add_run(shard, item.start + static_cast<std::int64_t>(top), rows);
     return;
@@ -112,13 +117,19 @@ void Shard::scatter(const at::Tensor& part, at::Tensor& tensor) const {
   }
 }
 
-std::vector<Shard> cut(std::span<const Parameter> parameters, std::vector<std::int64_t> rooms,
-                       std::int64_t slack) {
+std::vector<std::int64_t> values_of_tiles(std::span<const Parameter> parameters) {
+  std::vector<std::int64_t> values;
+  for (const Item& item : items_of(parameters)) values.push_back(item.values());
+  return values;
+}
+
+std::vector<Shard> cut(std::span<const Parameter> parameters, std::span<const std::int64_t> weights,
+                       std::vector<std::int64_t> rooms, std::int64_t slack) {
   std::vector<Item> items = items_of(parameters);
+  for (Item& item : items) item.weight = weights[item.number];
   // Those that suffer most from cuts come first, when there is most room.
-  std::ranges::stable_sort(items, std::greater<>(), [](const Item& item) {
-    return std::pair(item.suffers(), item.values());
-  });
+  std::ranges::stable_sort(items, std::greater<>(),
+                           [](const Item& item) { return std::pair(item.suffers(), item.weight); });
   std::vector<Shard> shards(rooms.size());
   const auto roomiest = [&] {
     return static_cast<std::size_t>(std::ranges::max_element(rooms) - rooms.begin());
@@ -126,28 +137,39 @@ std::vector<Shard> cut(std::span<const Parameter> parameters, std::vector<std::i
   std::vector<const Item*> left;
   for (const Item& item : items) {
     const std::size_t rank = roomiest();
-    if (item.values() > rooms[rank] + slack) {
+    if (item.weight > rooms[rank] + slack) {
       left.push_back(&item);
       continue;
     }
     add_rows(shards[rank], item, 0, item.tile.rows);
-    rooms[rank] -= item.values();
+    rooms[rank] -= item.weight;
   }
   for (const Item* item : left) {
-    std::size_t bottom = 0;
-    for (std::size_t top = 0; top < item->tile.rows; top = bottom) {
+    const auto rows = static_cast<std::int64_t>(item->tile.rows);
+    std::int64_t bottom = 0;
+    for (std::int64_t top = 0; top < rows; top = bottom) {
       const std::size_t rank = roomiest();
       const std::int64_t room = std::max<std::int64_t>(rooms[rank], 0);
-      const auto rows = static_cast<std::size_t>(std::max<std::int64_t>(room / item->columns(), 1));
-      const std::size_t most = item->tile.rows - top;
-      const bool all =
-          rows >= most || static_cast<std::int64_t>(most) * item->columns() <= room + slack;
-      bottom = all ? item->tile.rows : top + rows;
-      add_rows(shards[rank], *item, top, bottom);
-      rooms[rank] -= static_cast<std::int64_t>(bottom - top) * item->columns();
+      const std::int64_t fit = std::max<std::int64_t>(room * rows / item->weight, 1);
+      const bool all = fit >= rows - top || item->weight * (rows - top) / rows <= room + slack;
+      bottom = all ? rows : top + fit;
+      add_rows(shards[rank], *item, static_cast<std::size_t>(top),
+               static_cast<std::size_t>(bottom));
+      rooms[rank] -= item->weight * (bottom - top) / rows;
     }
   }
   return shards;
+}
+
+std::uint64_t fingerprint_of(std::span<const Shard> shards) {
+  std::vector<std::int64_t> numbers;
+  for (const Shard& shard : shards) {
+    numbers.push_back(shard.values);
+    for (const Shard::Run& run : shard.runs) {
+      numbers.insert(numbers.end(), {run.start, run.count});
+    }
+  }
+  return hash(std::as_bytes(std::span(numbers)));
 }
 
 }  // namespace lmgc::codec

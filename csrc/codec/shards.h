@@ -20,6 +20,7 @@ struct Shard {
 
   std::vector<Run> runs;              ///< lie one after another in the shard
   std::vector<Parameter> parameters;  ///< how to code it
+  std::vector<std::size_t> tiles;     ///< of which each of them is, or is a part
   std::int64_t values = 0;
 
   /// The shard's values of `tensor`, contiguous on the host.
@@ -28,11 +29,19 @@ struct Shard {
   void scatter(const at::Tensor& part, at::Tensor& tensor) const;
 };
 
-/// Shares out a tensor of `parameters`: to each rank about as many values as its room, all rooms
-/// together being the tensor's. Tiles stay whole where they fit with `slack` values more; others
-/// are cut between rows, in the coding order of their history. Depends on the histories, which are
-/// equal on all ranks.
+/// How many values each of the tiles has that a tensor of `parameters` is cut into; what has none,
+/// is one.
+[[nodiscard]] std::vector<std::int64_t> values_of_tiles(std::span<const Parameter> parameters);
+
+/// Shares out a tensor of `parameters`: to each rank tiles of about as much weight as its room, all
+/// rooms together being that of the tensor. `weights`: of its tiles, above 0. Tiles stay whole
+/// where they fit with `slack` more; others are cut between rows, in the coding order of their
+/// history. Depends on the histories, which are equal on all ranks.
 [[nodiscard]] std::vector<Shard> cut(std::span<const Parameter> parameters,
+                                     std::span<const std::int64_t> weights,
                                      std::vector<std::int64_t> rooms, std::int64_t slack);
+
+/// Of where the values of each are.
+[[nodiscard]] std::uint64_t fingerprint_of(std::span<const Shard> shards);
 
 }  // namespace lmgc::codec

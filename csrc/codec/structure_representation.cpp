@@ -75,6 +75,18 @@ std::uint64_t StructureRepresentation::capacity_bytes(serialize::DType dtype,
   return std::min(table.values, most) * serialize::traits(dtype).bytes;
 }
 
+std::vector<Extent> StructureRepresentation::extents(serialize::DType dtype, std::uint64_t values,
+                                                     std::span<const std::byte> body) const {
+  if (!serialize::is_float(dtype)) return Representation::extents(dtype, values, body);
+  ByteReader reader(body);
+  const Table table = read_table(reader);
+  std::vector<Extent> extents;
+  for (const Job& job : jobs_of(table.pieces, false)) {
+    extents.push_back({job.tile.rows * job.tile.columns, reader.varint()});
+  }
+  return extents;
+}
+
 void StructureRepresentation::decode(serialize::DType dtype, std::span<const std::byte> body,
                                      std::span<const Parameter> parameters,
                                      std::span<std::byte> values) const {

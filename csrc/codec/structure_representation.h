@@ -20,6 +20,8 @@ class StructureRepresentation final : public Representation {
                              std::span<const Parameter> parameters) const override;
   [[nodiscard]] std::uint64_t capacity_bytes(serialize::DType dtype,
                                              std::span<const std::byte> body) const override;
+  [[nodiscard]] std::vector<Extent> extents(serialize::DType dtype, std::uint64_t values,
+                                            std::span<const std::byte> body) const override;
   void decode(serialize::DType dtype, std::span<const std::byte> body,
               std::span<const Parameter> parameters, std::span<std::byte> values) const override;
 

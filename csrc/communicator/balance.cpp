@@ -7,8 +7,14 @@ namespace lmgc::communicator {
 namespace {
 
 /// Tiles stay whole where that gives a rank at most this part more than its share.
-constexpr std::int64_t kSlackShare = 16;
-constexpr int kFractionBits = 20;
+constexpr std::int64_t kSlackShare = 64;
+/// A tile of zeros took nothing, and may be full the next time: it counts as so many values a byte.
+constexpr std::int64_t kMostValuesAByte = 16;
+/// In how many steps a rank's distance from an equal share is made up for: parts of a tile differ
+/// in rate.
+constexpr std::int64_t kSteps = 2;
+/// More than this part of a share comes from values that have become others all at once.
+constexpr std::int64_t kMostShare = 8;
 
 std::int64_t sum(const std::vector<std::int64_t>& numbers) {
   return std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0});
@@ -18,38 +24,41 @@ std::int64_t sum(const std::vector<std::int64_t>& numbers) {
 
 std::vector<codec::Shard> Balance::cut(Position position,
                                        std::span<const codec::Parameter> parameters) {
+  std::vector<std::int64_t> values = codec::values_of_tiles(parameters);
+  std::vector<std::int64_t> weights = values;
+  std::vector<std::shared_ptr<predict::History>> histories;
+  for (const codec::Parameter& parameter : parameters) histories.push_back(parameter.history);
   const std::lock_guard lock(mutex_);
-  if (position <= last_) begin_step();
-  last_ = position;
-  const auto count = static_cast<std::int64_t>(ahead_.size());
-  std::int64_t values = 0;
-  for (const codec::Parameter& parameter : parameters) values += parameter.values();
+  Unit& unit = units_[position];
+  if (unit.histories != histories || unit.values != values) {
+    unit = {std::move(histories), std::move(values), {}, Bytes(world_size_)};
+  }
+  for (std::size_t i = 0; i < unit.bytes.size(); ++i) {
+    weights[i] = std::max(unit.bytes[i], unit.values[i] / kMostValuesAByte + 1);
+  }
+  const std::int64_t share = sum(weights) / static_cast<std::int64_t>(world_size_);
   std::vector<std::int64_t> rooms;
-  for (const std::int64_t ahead : ahead_) rooms.push_back((sum(ahead_) + values) / count - ahead);
-  std::vector<codec::Shard> shards = codec::cut(parameters, rooms, values / count / kSlackShare);
-  for (std::size_t rank = 0; rank < shards.size(); ++rank) {
-    ahead_[rank] += shards[rank].values;
-    values_[rank] += shards[rank].values;
-  }
-  return shards;
+  for (const std::int64_t ahead : unit.ahead) rooms.push_back(share - ahead);
+  return codec::cut(parameters, weights, std::move(rooms), share / kSlackShare);
 }
 
-void Balance::record(std::span<const std::int64_t> payload_bytes) {
+void Balance::record(Position position, std::span<const codec::Shard> shards,
+                     std::span<const Bytes> bytes) {
   const std::lock_guard lock(mutex_);
-  for (std::size_t rank = 0; rank < bytes_.size(); ++rank) bytes_[rank] += payload_bytes[rank];
-}
-
-/// Values that took more bytes than others count as more of them.
-void Balance::begin_step() {
-  const std::int64_t values = sum(values_), bytes = std::max<std::int64_t>(sum(bytes_), 1);
-  for (std::size_t rank = 0; rank < ahead_.size(); ++rank) {
-    const std::int64_t share = (bytes_[rank] << kFractionBits) / bytes;
-    ahead_[rank] += (share * values >> kFractionBits) - values_[rank];
+  Unit& unit = units_[position];
+  const bool was_cut_by_bytes = !unit.bytes.empty();
+  unit.bytes.assign(unit.values.size(), 0);
+  for (std::size_t rank = 0; rank < shards.size(); ++rank) {
+    for (std::size_t i = 0; i < bytes[rank].size(); ++i) {
+      unit.bytes[shards[rank].tiles[i]] += bytes[rank][i];
+    }
   }
-  const std::int64_t least = *std::ranges::min_element(ahead_);
-  for (std::int64_t& ahead : ahead_) ahead -= least;  // only differences count
-  std::ranges::fill(values_, 0);
-  std::ranges::fill(bytes_, 0);
+  if (!was_cut_by_bytes) return;
+  const std::int64_t share = sum(unit.bytes) / static_cast<std::int64_t>(world_size_);
+  for (std::size_t rank = 0; rank < shards.size(); ++rank) {
+    const std::int64_t more = sum(bytes[rank]) - share;
+    unit.ahead[rank] += std::clamp(more, -share / kMostShare, share / kMostShare) / kSteps;
+  }
 }
 
 }  // namespace lmgc::communicator

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <utility>
@@ -10,33 +12,36 @@
 
 namespace lmgc::communicator {
 
-/// Shares out the work of sums so that, over the buckets of many steps, each rank sends as many
-/// bytes as any other. In integers that all ranks know, so that they all come to the same shares.
-/// Thread-safe.
+/// Shares out the work of sums so that payloads are equally long, since an exchange lasts as long
+/// as the longest: by what the same tiles took in the step before, where that is recorded, and
+/// by how far ranks were from an equal share. In integers that all ranks know, so that they all
+/// come to the same shards. Thread-safe.
 class Balance {
  public:
-  explicit Balance(std::size_t world_size)
-      : ahead_(world_size), values_(world_size), bytes_(world_size) {}
+  explicit Balance(std::size_t world_size) : world_size_(world_size) {}
 
-  /// A bucket and its unit: they grow within a step.
+  /// A bucket and its unit: once in a step.
   using Position = std::pair<std::int64_t, std::int64_t>;
+  /// What each parameter of a shard took.
+  using Bytes = std::vector<std::int64_t>;
 
-  /// Cuts a step's next unit.
   [[nodiscard]] std::vector<codec::Shard> cut(Position position,
                                               std::span<const codec::Parameter> parameters);
 
-  /// How long the payloads of the shards' sums were. Counts from the next step on, when all ranks
-  /// have seen them.
-  void record(std::span<const std::int64_t> payload_bytes);
+  /// Of the unit that was cut there last, before it is cut again: all ranks know it by then.
+  void record(Position position, std::span<const codec::Shard> shards,
+              std::span<const Bytes> bytes);
 
  private:
-  void begin_step();
+  struct Unit {
+    std::vector<std::shared_ptr<predict::History>> histories;  ///< tell parameters apart
+    std::vector<std::int64_t> values, bytes;  ///< of its tiles; without bytes: not recorded
+    std::vector<std::int64_t> ahead;          ///< by rank: bytes more than an equal share
+  };
 
+  std::size_t world_size_;
   std::mutex mutex_;
-  Position last_{-1, 0};
-  std::vector<std::int64_t> ahead_;   // of an equal share, by rank, in values
-  std::vector<std::int64_t> values_;  // of this step, by rank
-  std::vector<std::int64_t> bytes_;
+  std::map<Position, Unit> units_;
 };
 
 }  // namespace lmgc::communicator

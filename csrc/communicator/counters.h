@@ -1,8 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <utility>
 
 namespace lmgc::communicator {
 
@@ -38,20 +42,43 @@ struct Counters {
 class Stats {
  public:
   using Snapshot = std::map<std::int64_t, Counters>;
+  /// None: not known yet, ask again.
+  using Seconds = std::function<std::optional<double>()>;
 
   void add(std::int64_t bucket, const Counters& counters) {
     const std::lock_guard lock(mutex_);
     counters_[bucket] += counters;
   }
 
+  /// The same, and `wire_seconds` once they are known.
+  void add(std::int64_t bucket, const Counters& counters, Seconds wire_seconds) {
+    const std::lock_guard lock(mutex_);
+    counters_[bucket] += counters;
+    on_the_wire_.emplace_back(bucket, std::move(wire_seconds));
+    collect();
+  }
+
   [[nodiscard]] Snapshot snapshot() {
     const std::lock_guard lock(mutex_);
+    collect();
     return counters_;
   }
 
  private:
+  /// They end in the order in which they began.
+  void collect() {
+    while (!on_the_wire_.empty()) {
+      const auto& [bucket, wire_seconds] = on_the_wire_.front();
+      const std::optional<double> seconds = wire_seconds();
+      if (!seconds) return;
+      counters_[bucket].wire_seconds += *seconds;
+      on_the_wire_.pop_front();
+    }
+  }
+
   std::mutex mutex_;
   Snapshot counters_;
+  std::deque<std::pair<std::int64_t, Seconds>> on_the_wire_;
 };
 
 }  // namespace lmgc::communicator

@@ -51,6 +51,7 @@ struct Flight {
   std::int64_t number = -1;  ///< of the communicator's flights, once it is under way
   Counters counters;
   std::vector<codec::Shard> shards;  ///< one for each rank, where each sums its own
+  std::uint64_t cut = 0;             ///< their fingerprint
   std::vector<at::Tensor> parts;     ///< what this rank adds to or has summed
   collective::Contribution outgoing;
   collective::Limit limit;  ///< of payloads in the next exchange

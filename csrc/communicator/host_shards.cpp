@@ -73,6 +73,7 @@ class HostShards final : public RankOperation {
   /// Each local rank gets what it sums of the host's values: its place's shards of all hosts.
   void send_raw_shards(Flight& flight) {
     flight.shards = balance_.cut({flight.index, flight.unit}, flight.parameters);
+    flight.cut = codec::fingerprint_of(flight.shards);
     Tensors outgoing(places());
     for (std::size_t place = 0; place < places(); ++place) {
       Tensors parts;

@@ -9,9 +9,10 @@
 namespace lmgc::communicator {
 namespace {
 
-/// Different for all parts of all flights of a communicator, of at most 2^24 parts.
+/// Different for all parts of all flights of a communicator, of at most 2^24 parts, and for ranks
+/// that would cut a flight differently.
 std::uint64_t occasion(const Flight& flight, std::size_t part) {
-  return static_cast<std::uint64_t>(flight.number) << 24 | part;
+  return (static_cast<std::uint64_t>(flight.number) << 24 | part) ^ flight.cut;
 }
 
 }  // namespace

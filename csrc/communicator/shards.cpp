@@ -31,16 +31,26 @@ class Shards final : public RankOperation {
       }
       shard.scatter(part, average);
     }
-    std::vector<std::int64_t> sizes = flight.incoming.sizes;
-    sizes[own()] = std::get<std::vector<at::Tensor>>(flight.outgoing.content)[own()].numel();
-    balance_.record(sizes);
+    record(flight);
     return average;
   }
 
  private:
+  /// Of the sums' payloads, which all ranks have.
+  void record(const Flight& flight) {
+    const auto& sent = std::get<std::vector<at::Tensor>>(flight.outgoing.content);
+    std::vector<Balance::Bytes> bytes;
+    for (std::size_t rank = 0; rank < world_size(); ++rank) {
+      const at::Tensor& payload = rank == own() ? sent[rank] : flight.incoming.payloads[rank];
+      bytes.push_back(flight.codec->bytes_of_parameters(payload, flight.shards[rank].parameters));
+    }
+    balance_.record({flight.index, flight.unit}, flight.shards, bytes);
+  }
+
   void send_shards(Flight& flight) {
     const Timed timed = encoding(flight);
     flight.shards = balance_.cut({flight.index, flight.unit}, flight.parameters);
+    flight.cut = codec::fingerprint_of(flight.shards);
     flight.parts.resize(1);
     std::vector<at::Tensor> payloads(world_size());
     for (std::size_t rank = 0; rank < world_size(); ++rank) {

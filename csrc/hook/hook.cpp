@@ -13,6 +13,7 @@
 #include "collective/agreement.h"
 #include "collective/device_transfer.h"
 #include "communicator/reason.h"
+#include "hook/device_timer.h"
 #include "hook/units.h"
 
 namespace lmgc::hook {
@@ -185,15 +186,25 @@ void Hook::reduce_plainly(const std::shared_ptr<Flight>& flight) {
   const auto raw_bytes = static_cast<std::int64_t>(flight->values.nbytes());
   flight->counters.raw_bytes = raw_bytes;
   flight->counters.sent_bytes = 2 * (flight->divisor - 1) * raw_bytes / flight->divisor;
+  // By NCCL its future is complete when the device has been told.
+  const bool by_device = communicator_->members(0).stream.has_value();
+  const auto timer = by_device ? std::make_shared<DeviceTimer>(flight->values.device()) : nullptr;
   communicator_->owner()->allreduce(tensors)->getFuture()->addCallback(
-      [communicator = communicator_, stop = stop_.get_token(), flight,
+      [communicator = communicator_, stop = stop_.get_token(), flight, timer,
        start = Clock::now()](c10::ivalue::Future& reduced) {
         if (reduced.hasError()) {
           return communicator->fail(*flight,
                                     communicator->lost(reduced.tryRetrieveErrorMessage(), stop));
         }
-        flight->counters.wire_seconds = std::chrono::duration<double>(Clock::now() - start).count();
-        communicator->stats().add(flight->index, flight->counters);
+        if (timer) {
+          timer->stop();
+          communicator->stats().add(flight->index, flight->counters,
+                                    [timer] { return timer->seconds(); });
+        } else {
+          flight->counters.wire_seconds =
+              std::chrono::duration<double>(Clock::now() - start).count();
+          communicator->stats().add(flight->index, flight->counters);
+        }
         flight->future->markCompleted(flight->values);
       });
 }
