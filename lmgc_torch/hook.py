@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lmgc_torch import _C
 from lmgc_torch.codec import PRESETS, Codec
+from lmgc_torch.ddp_module import check_module, facts_of, group_of, parameters_of
 from lmgc_torch.groups import (
     given_hosts,
     group_by_host,
@@ -25,7 +25,7 @@ from lmgc_torch.groups import (
     objects_by,
     payload_device,
 )
-from lmgc_torch.handshake import SAME_INSTALLATION, installation, shake_hands
+from lmgc_torch.handshake import SAME_INSTALLATION, shake_hands
 from lmgc_torch.history import make_histories
 from lmgc_torch.plan import AUTO, CANDIDATES, PLAIN, explain
 from lmgc_torch.stages import Stage, make_chain
@@ -35,8 +35,6 @@ from lmgc_torch.stats import Stats, counters_of
 __all__ = ["Handle", "register"]
 
 _CALLER = "lmgc_torch.register"
-_DEVICES = ("cpu", "cuda")
-_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 class Handle:
@@ -190,7 +188,7 @@ def make_hook(
     """What `register` registers."""
     if stages and preset == AUTO:
         preset = CANDIDATES[0]
-    group = _group_of(ddp)
+    group = group_of(ddp)
     ranks = dist.get_process_group_ranks(group)
     if len(ranks) == 1:
         warnings.warn(
@@ -203,11 +201,11 @@ def make_hook(
     problem: Exception | None = None
     facts: dict[str, str] = {}
     try:
-        _check_module(ddp)
+        check_module(ddp)
         if preset not in (*PRESETS, AUTO):
             raise ValueError(f"unknown preset {preset!r}; use one of {', '.join(PRESETS)}, {AUTO}")
         codecs = [Codec(name, stages=stages, seed=seed, **options) for name in presets]
-        facts = _facts(ddp, codecs[0]) | {"preset": repr(preset)}
+        facts = facts_of(ddp, codecs[0]) | {"preset": repr(preset)}
         if stages:
             facts["error_feedback"] = repr(error_feedback)
         if stages and hosts is not None:
@@ -232,7 +230,7 @@ def make_hook(
         if preset == AUTO
         else None
     )
-    parameters = _parameters(ddp)
+    parameters = parameters_of(ddp)
     shapes = [parameter.shape for _, parameter in parameters]
     histories = {
         name: dict(zip([n for n, _ in parameters], make_histories(name, shapes), strict=True))
@@ -259,64 +257,3 @@ def make_hook(
     weakref.finalize(ddp, hook.close)
     state = SharedState(group, hook, preset, histories, device)
     return hook, Handle(communicator, hook, preset, state, residuals)
-
-
-def _group_of(ddp: object) -> dist.ProcessGroup:
-    if not isinstance(ddp, DistributedDataParallel):
-        raise TypeError(
-            "lmgc_torch.register: expected a torch.nn.parallel.DistributedDataParallel, got "
-            f"{type(ddp).__name__}; wrap the model first: ddp = DistributedDataParallel(model)"
-        )
-    group: dist.ProcessGroup = ddp.process_group
-    if not dist.is_initialized() or dist.get_rank(group) < 0:
-        raise RuntimeError(
-            "lmgc_torch.register: DDP's process group was destroyed; call "
-            "dist.init_process_group() and wrap the model again"
-        )
-    return group
-
-
-def _parameters(ddp: DistributedDataParallel) -> list[tuple[str, torch.nn.Parameter]]:
-    return [
-        (name, parameter)
-        for name, parameter in ddp.module.named_parameters()
-        if parameter.requires_grad and name not in ddp.parameters_to_ignore
-    ]
-
-
-def _check_module(ddp: DistributedDataParallel) -> None:
-    logged = ddp.logger._get_ddp_logging_data().strs_map if ddp.logger is not None else {}
-    hook = logged.get("comm_hook")
-    if hook or ddp._comm_hooks:
-        raise RuntimeError(
-            f"DDP has a communication hook already ({hook or 'a Python hook'}) and takes only one; "
-            "register lmgc_torch once, on a fresh DistributedDataParallel"
-        )
-    if ddp._use_python_reducer:
-        raise RuntimeError(
-            "DDP's Python reducer runs no C++ hooks; set torch._dynamo.config.optimize_ddp to "
-            "another mode than 'python_reducer'"
-        )
-    for name, parameter in _parameters(ddp):
-        if parameter.device.type not in _DEVICES:
-            raise RuntimeError(
-                f"parameter {name} is on {parameter.device}; supported are {', '.join(_DEVICES)}"
-            )
-        if parameter.dtype not in _DTYPES:
-            raise TypeError(
-                f"parameter {name} has dtype {parameter.dtype}, supported are "
-                f"{', '.join(map(str, _DTYPES))}; convert it, freeze it with "
-                "requires_grad_(False), or exclude it from DDP"
-            )
-
-
-def _facts(ddp: DistributedDataParallel, codec: Codec) -> dict[str, str]:
-    """What must be equal on all ranks."""
-    facts = installation() | {"model fingerprint": codec.fingerprint or "none"}
-    facts |= {name: repr(value) for name, value in asdict(codec.options).items()}
-    facts["stages"] = repr(codec.options.stages)
-    device = payload_device(ddp.process_group, ddp.device)
-    facts["payloads over"] = "gloo" if device is None else "nccl"
-    for name, parameter in _parameters(ddp):
-        facts[f"parameter {name}"] = f"{parameter.dtype} {list(parameter.shape)}"
-    return facts

@@ -6,7 +6,7 @@ from torch._C._distributed_c10d import PrefixStore
 from torch.nn.parallel import DistributedDataParallel
 
 import lmgc_torch
-from lmgc_torch import groups, hook
+from lmgc_torch import ddp_module, groups
 from lmgc_torch.handshake import shake_hands
 
 
@@ -17,7 +17,7 @@ def register_hostile(ddp: DistributedDataParallel, attack: str) -> None:
     """
     codec = lmgc_torch.Codec()
     ranks = dist.get_process_group_ranks(ddp.process_group)
-    facts, told = hook._facts(ddp, codec), {"host": groups.host_identity()}
+    facts, told = ddp_module.facts_of(ddp, codec), {"host": groups.host_identity()}
     token = shake_hands(ddp.process_group, ranks, facts, None, "", "", told).token
     store = PrefixStore(f"lmgc_torch/{token}", ddp.process_group.get_group_store())
     store = PrefixStore("0", store)

@@ -19,7 +19,7 @@ from ddp_equality import identical
 from ddp_faults import Dying
 from ddp_groups import GroupAround, put_around_groups
 from ddp_training import CASES, Case, Deep, Wide, data, same, train
-from lmgc_torch import hook
+from lmgc_torch import ddp_module
 
 GPU = "cuda:0"
 TRAINED = {
@@ -48,7 +48,9 @@ def share_a_gpu(rank: int) -> None:
 def nccl_training(rank: int) -> Report:
     """As plain DDP does; and the process ends as a user's."""
     ddp = wrapped(Wide().to(GPU))
-    report: Report = {"payloads over": hook._facts(ddp, lmgc_torch.Codec())["payloads over"]}
+    report: Report = {
+        "payloads over": ddp_module.facts_of(ddp, lmgc_torch.Codec())["payloads over"]
+    }
     for name, (case, steps) in TRAINED.items():
         start = time.monotonic()
         case = replace(case, device=GPU)
@@ -71,7 +73,9 @@ def nccl_training(rank: int) -> Report:
 def nccl_beside_gloo(rank: int) -> Report:
     """DDP's group has both; a checkpoint's state goes over gloo then."""
     ddp = wrapped(Wide().to(GPU))
-    report: Report = {"payloads over": hook._facts(ddp, lmgc_torch.Codec())["payloads over"]}
+    report: Report = {
+        "payloads over": ddp_module.facts_of(ddp, lmgc_torch.Codec())["payloads over"]
+    }
     handle = lmgc_torch.register(ddp, "fast")
     handle.load_state_dict(handle.state_dict() if rank == 0 else None)
     case = replace(TRAINED["fast"][0], device=GPU)
