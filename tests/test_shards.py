@@ -89,7 +89,8 @@ def test_few_values_leave_shards_empty() -> None:
 @pytest.mark.parametrize("preset", ["fast", "balanced"])
 @pytest.mark.parametrize("count", [3, 8])
 def test_shards_by_what_tiles_took_have_payloads_of_one_length(preset: str, count: int) -> None:
-    """Of values that differ in rate: those of some parameters have few bits, or none."""
+    """Of values that differ in rate: those of some parameters have few bits, or none. Under
+    `balanced` a part of a tile is predicted from its own rows alone, so parts differ too."""
 
     def uneven(step: int) -> torch.Tensor:
         parts = gradient(step, torch.float32).split([torch.Size(s).numel() for s in SHAPES])
@@ -114,4 +115,5 @@ def test_shards_by_what_tiles_took_have_payloads_of_one_length(preset: str, coun
                 weights[tile] += size
             sizes.append(payload.numel())
         largest.append(max(sizes) / sum(sizes) * count)
-    assert largest[1] < 1.05 < 1.1 < largest[0]
+    assert largest[0] > 1.1
+    assert largest[1] - 1 < (0.05 if preset == "fast" else 0.7 * (largest[0] - 1))
