@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from lmgc_torch import _C
 from lmgc_torch.codec import Codec
-from lmgc_torch.groups import make_communicator
+from lmgc_torch.groups import make_communicator, objects_by, payload_backend, payload_device
 from lmgc_torch.handshake import SAME_INSTALLATION, installation, shake_hands
 from lmgc_torch.stats import Counters, counters_of
 from lmgc_torch.work import CallWork, Tensors
@@ -46,9 +46,12 @@ def all_reduce(
     `codec` with `shapes` observes each result, so that later calls with it send fewer bytes: they
     wait for each other. Use it for averages of one sequence of gradients.
 
+    A tensor on a GPU goes by way of pinned memory, on streams that wait for the current one; the
+    current stream of whoever waits for the result then waits for it. It is coded on the host.
+
     Args:
-        tensor: dense, on the CPU, of a float dtype, or for SUM of a signed integer dtype or uint8;
-            of any shape, the same on all ranks.
+        tensor: dense, on the CPU or a GPU, of a float dtype, or for SUM of a signed integer dtype
+            or uint8; of any shape, the same on all ranks.
         op: SUM or AVG. AVG divides each tensor by the number of ranks before it adds.
         codec: a preset, or a `Codec` made with the same options on all ranks.
         async_op: returns at once. Leave the tensor alone until the Work is done.
@@ -64,7 +67,7 @@ def all_reduce(
     """
     return _call(
         lambda members, coding, after: members.all_reduce(tensor, _name(op), coding, after),
-        *(group, async_op, codec),
+        *([tensor], group, async_op, codec),
     )
 
 
@@ -129,8 +132,9 @@ def reduce_scatter_tensor(
 def collective_counters(group: dist.ProcessGroup | None = None) -> Counters:
     """What the calls on `group` took since the first. Their number is `buckets`."""
     group = group or dist.group.WORLD
-    made = None if group is None else _communicators.get(group)
-    return Counters() if made is None else sum(counters_of(made[0]).values(), Counters())
+    made = {} if group is None else _communicators.get(group, {})
+    counted = [counters for one, _ in made.values() for counters in counters_of(one).values()]
+    return sum(counted, Counters())
 
 
 def _all_gather(
@@ -142,7 +146,7 @@ def _all_gather(
 ) -> dist.Work | None:
     return _call(
         lambda members, coding, after: members.all_gather(outputs, tensor, coding, after),
-        *(group, async_op, codec),
+        *([tensor, *outputs], group, async_op, codec),
     )
 
 
@@ -156,18 +160,21 @@ def _reduce_scatter(
 ) -> dist.Work | None:
     return _call(
         lambda members, coding, _: members.reduce_scatter(output, inputs, _name(op), coding),
-        *(group, async_op, codec),
+        *([output, *inputs], group, async_op, codec),
     )
 
 
 def _call(
     start: Callable[[_C.Collectives, _C.Coding, Future | None], Future],
+    tensors: Tensors,
     group: dist.ProcessGroup | None,
     async_op: bool,
     codec: str | Codec,
 ) -> dist.Work | None:
-    """Starts a call, and waits for it or hands out what to wait for."""
-    members = members_of(group)
+    """Starts a call on `tensors`, and waits for it or hands out what to wait for."""
+    # One that is elsewhere than the others is told to all ranks, by the call.
+    device = next((tensor.device for tensor in tensors if tensor.is_cuda), torch.device("cpu"))
+    members = members_of(group, device)
     if members is None:
         return None
     coding = _coding(codec)
@@ -177,30 +184,40 @@ def _call(
     else:
         future = start(members, coding, None)
     if async_op:
-        return CallWork(future)
+        return CallWork(future, device)
     future.wait()
+    if isinstance(codec, Codec):
+        codec._last_call = None  # which would keep the tensors
     return None
 
 
-# By group: made at the first call on it, ended with it or before the interpreter.
-_communicators: WeakKeyDictionary[dist.ProcessGroup, tuple[_C.Communicator, _C.Collectives]]
-_communicators = WeakKeyDictionary()
+# By group and by what payloads travel, see payload_device: made at the first call of its kind,
+# ended with the group or before the interpreter.
+_Made = dict[torch.device | None, tuple[_C.Communicator, _C.Collectives]]
+_communicators: WeakKeyDictionary[dist.ProcessGroup, _Made] = WeakKeyDictionary()
 
 
-def members_of(group: dist.ProcessGroup | None) -> _C.Collectives | None:
-    """None if this rank is none. The first call on a group makes connections: all ranks wait."""
+def members_of(group: dist.ProcessGroup | None, device: torch.device) -> _C.Collectives | None:
+    """For tensors on `device`. None if this rank is none of them.
+
+    The first call on a group, and over NCCL that for a GPU, makes connections: all ranks wait.
+    """
     group = group or dist.group.WORLD
     if group is None:
         raise ValueError("there is no process group; call torch.distributed.init_process_group()")
     if dist.get_rank(group) < 0:
         return None
-    if group not in _communicators:
+    made = _communicators.setdefault(group, {})
+    by = payload_device(group, device)
+    if by not in made:
         ranks = dist.get_process_group_ranks(group)
-        hands = shake_hands(group, ranks, installation(), None, _CALLER, SAME_INSTALLATION)
-        communicator = make_communicator(group, hands.token, [], None, None, _CALLER)
+        facts = installation() | {"payloads over": payload_backend(by)}
+        with objects_by(by):
+            hands = shake_hands(group, ranks, facts, None, _CALLER, SAME_INSTALLATION)
+        communicator = make_communicator(group, hands.token, [], None, by, _CALLER)
         weakref.finalize(group, communicator.close)
-        _communicators[group] = communicator, _C.Collectives(communicator)
-    return _communicators[group][1]
+        made[by] = communicator, _C.Collectives(communicator)
+    return made[by][1]
 
 
 def _coding(codec: str | Codec) -> _C.Coding:

@@ -30,9 +30,9 @@ class CompressedGroup(dist.ProcessGroup):
         ddp.register_comm_hook(state, powerSGD_hook)
 
     all_reduce, all_gather, all_gather_into_tensor, reduce_scatter and reduce_scatter_tensor of
-    dense tensors on the CPU, SUM and AVG, are those of lmgc_torch, which say what they raise. All
-    else goes as it is over the backends of `wrapped`. It ends with `destroy_process_group()`, as
-    the groups of torch.distributed do.
+    dense tensors on the CPU or a GPU, SUM and AVG, are those of lmgc_torch, which say what they
+    raise. All else goes as it is over the backends of `wrapped`. It ends with
+    `destroy_process_group()`, as the groups of torch.distributed do.
 
     Args:
         wrapped: whose ranks and backends are used; None: the default group.
@@ -105,7 +105,7 @@ class CompressedGroup(dist.ProcessGroup):
 
 def _takes(tensor: torch.Tensor, op: Any = dist.ReduceOp.SUM) -> bool:
     known = any(op == one for one in (dist.ReduceOp.SUM, dist.ReduceOp.AVG))
-    return known and tensor.is_cpu and tensor.layout == torch.strided
+    return known and (tensor.is_cpu or tensor.is_cuda) and tensor.layout == torch.strided
 
 
 def _passed_on(name: str) -> Callable[..., Any]:

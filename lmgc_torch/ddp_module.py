@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from lmgc_torch.codec import Codec
-from lmgc_torch.groups import payload_device
+from lmgc_torch.groups import payload_backend, payload_device
 from lmgc_torch.handshake import installation
 
 __all__ = ["check_module", "facts_of", "group_of", "parameters_of"]
@@ -73,7 +73,7 @@ def facts_of(ddp: DistributedDataParallel, codec: Codec) -> dict[str, str]:
     facts |= {name: repr(value) for name, value in asdict(codec.options).items()}
     facts["stages"] = repr(codec.options.stages)
     device = payload_device(ddp.process_group, ddp.device)
-    facts["payloads over"] = "gloo" if device is None else "nccl"
+    facts["payloads over"] = payload_backend(device)
     for name, parameter in parameters_of(ddp):
         facts[f"parameter {name}"] = f"{parameter.dtype} {list(parameter.shape)}"
     return facts

@@ -24,6 +24,8 @@ from lmgc_torch.collectives import (
 
 __all__ = ["register_fsdp"]
 
+_CPU = torch.device("cpu")
+
 
 def register_fsdp(
     module: nn.Module,
@@ -48,7 +50,7 @@ def register_fsdp(
         The codec that keeps the history: its state_dict() goes into a checkpoint, for each shard.
 
     Raises:
-        TypeError: `module` is no FSDP module, or has parameters on another device than the CPU.
+        TypeError: `module` is no FSDP module, or is on a device that is neither CPU nor GPU.
         ValueError: an option that does not exist, or a mesh of two dimensions. PyTorch averages
             over a mesh (replicate, shard) by itself, before any hook; see the message.
         RuntimeError: ranks have other versions. Other options or models raise in backward.
@@ -59,10 +61,11 @@ def register_fsdp(
     shapes = [shape for group in groups for shape in group.shapes]
     codec = Codec(preset, shapes=None if replicas is None else shapes, **options)
     no_history = _part(codec, 0, 0)
-    for ranks in dict.fromkeys(group.ranks for group in groups):  # in this order on every rank
-        members_of(ranks)
+    meeting = [(group.ranks, group.device) for group in groups]
     if replicas is not None:
-        members_of(replicas)
+        meeting += [(replicas, group.device) for group in groups]
+    for ranks, device in dict.fromkeys(meeting):  # in this order on every rank
+        members_of(ranks, device)
     start = 0
     for group in groups:
         group.module.set_custom_reduce_scatter(_ReduceScatter(no_history))
@@ -87,6 +90,12 @@ class _ParameterGroup:
     def ranks(self) -> dist.ProcessGroup:
         group: dist.ProcessGroup = self.parameters[0].device_mesh.get_group()
         return group
+
+    @property
+    def device(self) -> torch.device:
+        """Of what FSDP sends: parameters may be elsewhere, while they are offloaded."""
+        kind: str = self.parameters[0].device_mesh.device_type
+        return torch.device(kind, torch.cuda.current_device()) if kind == "cuda" else _CPU
 
     @property
     def shapes(self) -> list[list[int]]:
@@ -157,10 +166,10 @@ def _check(parameter: Any) -> None:
             f'{mesh.ndim} dimensions; for HSDP use fully_shard(module, mesh=mesh["shard"]) and '
             'register_fsdp(module, replicas=mesh["replicate"])'
         )
-    if parameter.device.type != "cpu":
+    if mesh.device_type not in ("cpu", "cuda"):
         raise TypeError(
-            f"lmgc_torch.register_fsdp: parameters are on {parameter.device}; only CPU parameters "
-            "are supported yet"
+            f"lmgc_torch.register_fsdp: parameters are on a mesh of {mesh.device_type}; only those "
+            "on CPUs or GPUs are supported yet"
         )
 
 

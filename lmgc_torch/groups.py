@@ -58,12 +58,19 @@ def _two_levels(hosts: Hosts) -> Hosts:
 
 
 def payload_device(group: dist.ProcessGroup, device: torch.device) -> torch.device | None:
-    """The GPU by which payloads of a module on `device` travel over NCCL, as what `group` sends of
+    """The GPU by which payloads of what is on `device` travel over NCCL, as what `group` sends of
     it does. None: they travel over gloo, as all that is not a payload.
     """
     if device.type != "cuda" or group.size() == 1:
         return None
+    if torch.device("cuda") not in group._device_types:
+        return None
     return device if group._get_backend(device).name() == "nccl" else None
+
+
+def payload_backend(device: torch.device | None) -> str:
+    """For people. `device`: see payload_device."""
+    return "gloo" if device is None else "nccl"
 
 
 def objects_by(device: torch.device | None) -> AbstractContextManager[None]:

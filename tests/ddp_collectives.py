@@ -22,8 +22,12 @@ SHAPES = ((37, 21), (500,), (), (0, 3), (1,), (3, 5, 7))
 Report = dict[str, Any]
 
 
-def own_tensor(shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -> torch.Tensor:
-    random = torch.Generator().manual_seed(1000 * dist.get_rank() + seed)
+def own_tensor(
+    shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0, rank: int | None = None
+) -> torch.Tensor:
+    """This rank's, or that of `rank`."""
+    rank = dist.get_rank() if rank is None else rank
+    random = torch.Generator().manual_seed(1000 * rank + seed)
     if dtype.is_floating_point:
         return torch.randn(shape, generator=random).to(dtype)
     return torch.randint(0, 100, shape, generator=random).to(dtype)
@@ -145,10 +149,10 @@ def in_a_group(rank: int) -> bool:
     return torch.equal(tensor, torch.full((9,), float(ranks[1] + 2 if rank in ranks else rank + 1)))
 
 
-def steps(count: int) -> list[torch.Tensor]:
-    """Gradients of a matrix that has few directions, and of a bias."""
+def steps(count: int, rank: int | None = None) -> list[torch.Tensor]:
+    """Gradients of a matrix that has few directions, and of a bias; this rank's, or of `rank`."""
     shared = torch.Generator().manual_seed(7)
-    own = torch.Generator().manual_seed(dist.get_rank())
+    own = torch.Generator().manual_seed(dist.get_rank() if rank is None else rank)
     directions = torch.randn(8, 120, generator=shared)
     return [
         torch.cat(

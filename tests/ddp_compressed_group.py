@@ -27,19 +27,21 @@ ROUNDS = 300  # where the GIL and gloo's lock wait for each other, it takes up t
 Attach = Callable[[DistributedDataParallel, dist.ProcessGroup], None]
 
 
-def trained(attach: Attach, group: dist.ProcessGroup, **arguments: Any) -> list[torch.Tensor]:
+def trained(
+    attach: Attach, group: dist.ProcessGroup, device: str = "cpu", **arguments: Any
+) -> list[torch.Tensor]:
     """Bits of all gradients of some steps, and of the parameters at the end. One bucket: over gloo
     PowerSGD's calls of several may come in another order on each rank.
     """
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(WIDTH, 200), nn.Tanh(), nn.Linear(200, 150), nn.Linear(150, 3))
-    ddp = DistributedDataParallel(net, **arguments)
+    ddp = DistributedDataParallel(net.to(device), **arguments)
     attach(ddp, group)
     optimizer = torch.optim.SGD(ddp.parameters(), lr=0.05, momentum=0.9)
     trace = []
     for turn in range(STEPS):
         optimizer.zero_grad()
-        ddp(data(dist.get_rank(), turn)).square().mean().backward()
+        ddp(data(dist.get_rank(), turn).to(device)).square().mean().backward()
         trace += [bits(p.grad) for p in ddp.parameters() if p.grad is not None]
         optimizer.step()
     return trace + [bits(parameter) for parameter in ddp.parameters()]

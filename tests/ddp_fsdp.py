@@ -1,9 +1,9 @@
-"""Scenarios of FSDP and HSDP on the CPU, with and without compression."""
+"""Scenarios of FSDP and HSDP, with and without compression."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -50,11 +50,12 @@ def trained(net: Net, steps: int, accumulate: int = 1) -> Iterator[list[torch.Te
     """Bits of the shards of all gradients and parameters after each step."""
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     random = torch.Generator().manual_seed(dist.get_rank())
+    device = next(net.parameters()).device
     for turn in range(steps):
         optimizer.zero_grad()
         for micro in range(accumulate):
             net.set_requires_gradient_sync(micro == accumulate - 1)
-            words = torch.randint(0, 11, (16,), generator=random)
+            words = torch.randint(0, 11, (16,), generator=random).to(device)
             net(words, turn).square().mean().backward()
         gradients = [None if p.grad is None else bits(p.grad.to_local()) for p in net.parameters()]
         optimizer.step()
@@ -81,11 +82,12 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def sharded(rank: int) -> Report:
+def sharded(rank: int, device: str = "cpu", cases: Iterable[str] = CASES) -> Report:
     """FSDP over all ranks: whether each step has the bits of the same without compression."""
-    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    mesh = init_device_mesh(device, (dist.get_world_size(),))
     report: Report = {"order": in_fsdps_order(sharded_net(mesh))}
-    for name, arguments in CASES.items():
+    for name in cases:
+        arguments = CASES[name]
         for parameters in (False, True):
             net = sharded_net(mesh, **arguments)
             before = lmgc_torch.collective_counters(mesh.get_group())
@@ -104,12 +106,14 @@ def sharded(rank: int) -> Report:
     return report
 
 
-def replicated(rank: int) -> Report:
+def replicated(rank: int, device: str = "cpu", cases: Iterable[str] = CASES) -> Report:
     """HSDP of two replicas: the same, and payload bytes by step."""
-    mesh = init_device_mesh("cpu", (2, 2), mesh_dim_names=("replicate", "shard"))
+    sizes = (2, dist.get_world_size() // 2)
+    mesh = init_device_mesh(device, sizes, mesh_dim_names=("replicate", "shard"))
     group = mesh["replicate"].get_group()
     report: Report = {}
-    for name, arguments in CASES.items():
+    for name in cases:
+        arguments = CASES[name]
         net = sharded_net(mesh["shard"], **arguments)
         codec = lmgc_torch.register_fsdp(net, replicas=mesh["replicate"])
         good, sent = True, [lmgc_torch.collective_counters(group).payload_bytes]

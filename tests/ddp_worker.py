@@ -58,6 +58,22 @@ def hsdp(rank: int) -> Report:
     return replicated(rank)
 
 
+def gpu_collectives(rank: int) -> Report:
+    from ddp_gpu_collectives import gpu_collectives
+
+    return gpu_collectives(rank)
+
+
+def nccl_collectives(rank: int) -> Report:
+    return gpu_collectives(rank)
+
+
+def gpu_fsdp(rank: int) -> Report:
+    from ddp_gpu_collectives import gpu_fsdp
+
+    return gpu_fsdp(rank)
+
+
 SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
@@ -76,6 +92,8 @@ SCENARIOS = {
         forks,
         fsdp,
         gone,
+        gpu_collectives,
+        gpu_fsdp,
         gradients_after_failure,
         groups,
         hsdp,
@@ -85,6 +103,7 @@ SCENARIOS = {
         logged,
         nccl_beside_gloo,
         nccl_closed,
+        nccl_collectives,
         nccl_gone,
         nccl_left,
         nccl_ranks,

@@ -1,14 +1,16 @@
 #include "communicator/collectives.h"
 
 #include <ATen/Functions.h>
-#include <c10/core/InferenceMode.h>
+#include <c10/core/StreamGuard.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <utility>
 
 #include "codec/header.h"
+#include "communicator/delivery.h"
 #include "communicator/rank_operation.h"
 #include "communicator/reason.h"
 
@@ -22,12 +24,12 @@ void check_tensor(const at::Tensor& tensor) {
                    " is not supported; pass torch.view_as_real(tensor)");
   TORCH_CHECK_TYPE(tensor.layout() == at::kStrided, "layout ", tensor.layout(),
                    " is not supported; pass a dense tensor");
-  TORCH_CHECK_TYPE(tensor.is_cpu(), "tensors on ", tensor.device(),
+  TORCH_CHECK_TYPE(tensor.is_cpu() || tensor.is_cuda(), "tensors on ", tensor.device(),
                    " are not supported yet; pass tensor.cpu()");
   static_cast<void>(codec::payload_dtype(tensor.scalar_type()));
 }
 
-/// What a call works on: tensors of one dtype.
+/// What a call works on: tensors of one dtype, on one device.
 void check_tensors(const at::Tensor& one, const Tensors& others) {
   check_tensor(one);
   for (const at::Tensor& other : others) {
@@ -35,6 +37,9 @@ void check_tensors(const at::Tensor& one, const Tensors& others) {
     TORCH_CHECK_TYPE(other.scalar_type() == one.scalar_type(),
                      "inputs and outputs must have one dtype, got ", one.scalar_type(), " and ",
                      other.scalar_type());
+    TORCH_CHECK_TYPE(other.device() == one.device(),
+                     "inputs and outputs must be on one device, got ", one.device(), " and ",
+                     other.device());
   }
 }
 
@@ -60,14 +65,18 @@ at::Tensor flat(const Tensors& tensors) {
   return parts.size() == 1 ? parts.front() : at::cat(parts);
 }
 
-/// Writes the result to the outputs, one after another.
-void deliver(const at::Tensor& result, const Tensors& outputs) {
-  const c10::InferenceMode inference;  // outputs may be its tensors
-  std::int64_t start = 0;
-  for (const at::Tensor& output : outputs) {
-    output.copy_(result.narrow(0, start, output.numel()).view(output.sizes()));
-    start += output.numel();
-  }
+/// For a call's future, whose users' streams wait for what it holds. Those of a call that fails
+/// may be anywhere.
+std::vector<c10::Device> devices_of(const Tensors& outputs) {
+  if (outputs.empty() || !outputs.front().is_cuda()) return {};
+  return {outputs.front().device()};
+}
+
+/// Of values that are on a device: they come to the host, and the result goes back.
+std::shared_ptr<DeviceDelivery> go_by_host(Flight& flight, const Tensors& outputs) {
+  flight.host_copy = std::make_shared<HostCopy>(flight.values);
+  flight.values = flight.host_copy->values();
+  return std::make_shared<DeviceDelivery>(outputs, flight.values);
 }
 
 void set_coding(Flight& flight, const Coding& coding, const std::string& op,
@@ -120,17 +129,30 @@ std::shared_ptr<Flight> Collectives::make_flight(const char* caller,
 template <typename Fill>
 Collectives::FuturePtr Collectives::start(const std::shared_ptr<Flight>& flight,
                                           const Tensors& outputs, const Fill& fill) {
+  std::shared_ptr<DeviceDelivery> by_host;
   try {
     fill(*flight);
+    if (world_size_ > 1 && flight->values.is_cuda()) by_host = go_by_host(*flight, outputs);
   } catch (const std::exception& error) {
     flight->outgoing.content = reason_of(error);
   }
-  FuturePtr done = flight->future->then(
-      [outputs](c10::ivalue::Future& future) {
-        deliver(future.value().toTensor(), outputs);
-        return c10::IValue(outputs);
-      },
-      c10::ListType::ofTensors());
+  const auto done =
+      c10::make_intrusive<c10::ivalue::Future>(c10::ListType::ofTensors(), devices_of(outputs));
+  // On a thread of the communicator, which outlives it, or on this one.
+  flight->future->addCallback([communicator = communicator_.get(), flight, outputs, by_host,
+                               done](c10::ivalue::Future& future) {
+    if (future.hasError()) return done->setError(future.exception_ptr());
+    std::optional<c10::Stream> stream;
+    try {
+      const at::Tensor result = future.value().toTensor();
+      by_host ? by_host->start(result) : deliver(result, outputs);
+      if (by_host) stream = by_host->stream();
+    } catch (const std::exception& error) {
+      return done->setError(communicator->error(*flight, reason_of(error)));
+    }
+    const c10::OptionalStreamGuard guard(stream);
+    done->markCompleted(outputs);
+  });
   const auto* problem = std::get_if<std::string>(&flight->outgoing.content);
   if (world_size_ > 1) {
     communicator_->submit(flight);

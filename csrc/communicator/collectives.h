@@ -35,8 +35,9 @@ class Collectives {
   /// All of the communicator's ranks take part in its first exchange.
   explicit Collectives(std::shared_ptr<Communicator> communicator);
 
-  // Each returns at once; the future is completed with the outputs when they hold the result.
-  // `op`: SUM or AVG. `after`: null, or a call with the same histories that comes before.
+  // Each returns at once; the future is completed with the outputs when they hold the result. On a
+  // device they may get it later: streams of the future's users wait for that. `op`: SUM or AVG.
+  // `after`: null, or a call with the same histories that comes before.
 
   /// The sum or average of all ranks' tensors in place of this rank's. Histories observe it.
   [[nodiscard]] FuturePtr all_reduce(const at::Tensor& tensor, const std::string& op,
