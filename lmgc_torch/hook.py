@@ -28,7 +28,7 @@ from lmgc_torch.groups import (
 from lmgc_torch.handshake import SAME_INSTALLATION, shake_hands
 from lmgc_torch.history import make_histories
 from lmgc_torch.plan import AUTO, CANDIDATES, PLAIN, explain
-from lmgc_torch.stages import Stage, make_chain
+from lmgc_torch.stages import Stage, make_chain, stages_device
 from lmgc_torch.state import SharedState
 from lmgc_torch.stats import Stats, counters_of
 
@@ -237,7 +237,7 @@ def make_hook(
         for name in presets
     }
     residuals = {
-        name: torch.zeros(parameter.numel())
+        name: torch.zeros(parameter.numel(), device=stages_device(parameter))
         for name, parameter in parameters
         if stages and error_feedback
     }

@@ -20,7 +20,7 @@ class Stage:
     """One of the stages below. Values of other ranks arrive as that rank's stages made them."""
 
     def apply(self, tensor: torch.Tensor, *, seed: int = 0) -> torch.Tensor:
-        """What the stage alone makes of a float tensor, as float32 or what it casts to.
+        """What the stage alone makes of a float tensor, on the host: float32, or what it casts to.
 
         Raises:
             ValueError: NaNs, infinities, or values the stage cannot express.
@@ -131,16 +131,25 @@ def stage_values(
     turn: int,
     rank: int,
 ) -> _C.Staged:
-    """What the stages make of parameters one after another. `turn`: others draw otherwise."""
+    """What the stages make of parameters one after another. `turn`: others draw otherwise.
+
+    They run on a GPU if the tensor is there, to the same bits; the result is on the host.
+    """
     if not tensor.is_floating_point():
         raise TypeError(f"stages take float tensors, got {tensor.dtype}")
-    values = tensor.detach().to("cpu", torch.float32).flatten()
+    device = stages_device(tensor)
+    values = tensor.detach().to(device, torch.float32).flatten()
     shapes = shapes or [tensor.shape]
     found = _C.first_not_finite(values, shapes)
     if found is not None:
         raise ValueError(f"parameter {found} has a NaN or an infinity, which stages do not send")
     shared = _C.mixed(seed, turn)
     return chain.apply(values, shapes, shared, _C.mixed(shared, rank))
+
+
+def stages_device(tensor: torch.Tensor) -> torch.device:
+    """Where its values are staged."""
+    return tensor.device if tensor.is_cuda else torch.device("cpu")
 
 
 def _sparsifier(stage: TopK | RandomK | Threshold) -> _C.Sparsifier:

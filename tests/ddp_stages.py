@@ -51,8 +51,9 @@ def gradient(rank: int, turn: int) -> torch.Tensor:
 class Trained:
     """A module with its hook; a step gives the average."""
 
-    def __init__(self, chain: list[stages.Stage], **options: Any) -> None:
-        self.ddp = DistributedDataParallel(Known())
+    def __init__(self, chain: list[stages.Stage], device: str = "cpu", **options: Any) -> None:
+        self.device = device
+        self.ddp = DistributedDataParallel(Known().to(device))
         self.handle = lmgc_torch.register(self.ddp, "fast", stages=chain, **options)
 
     def step(self, *gradients: torch.Tensor) -> torch.Tensor:
@@ -60,12 +61,13 @@ class Trained:
         self.ddp.zero_grad()
         for own in gradients[:-1]:
             with self.ddp.no_sync():
-                self.ddp(own).backward()
-        self.ddp(gradients[-1]).backward()
-        return torch.cat([p.grad.flatten() for p in self.ddp.parameters() if p.grad is not None])
+                self.ddp(own.to(self.device)).backward()
+        self.ddp(gradients[-1].to(self.device)).backward()
+        grads = [p.grad.flatten() for p in self.ddp.parameters() if p.grad is not None]
+        return torch.cat(grads).cpu()
 
     def residual(self) -> torch.Tensor:
-        return torch.cat(list(self.handle.residual_state_dict().values()))
+        return torch.cat(list(self.handle.residual_state_dict().values())).cpu()
 
 
 def summed(tensor: torch.Tensor) -> torch.Tensor:
@@ -78,7 +80,11 @@ def summed(tensor: torch.Tensor) -> torch.Tensor:
 def same_everywhere(tensor: torch.Tensor) -> bool:
     all_ranks = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
     dist.all_gather(all_ranks, tensor)
-    return all(torch.equal(tensor.view(torch.int32), t.view(torch.int32)) for t in all_ranks)
+    return all(same_bits(tensor, other) for other in all_ranks)
+
+
+def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.equal(one.view(torch.int32), other.view(torch.int32))
 
 
 def feeds_back(rank: int, chain: list[stages.Stage]) -> Report:
@@ -130,9 +136,10 @@ def accumulated(rank: int) -> bool:
     return same and torch.equal(apart.residual(), together.residual())
 
 
-def resumed(rank: int) -> bool:
+def resumed(rank: int, device: str = "cpu") -> bool:
+    """There from a checkpoint of the CPU."""
     chain: list[stages.Stage] = [stages.Quantize(2, scale="row")]
-    first, second = Trained(chain), Trained(chain)
+    first, second = Trained(chain), Trained(chain, device)
     for turn in range(3):
         first.step(gradient(rank, turn))
     second.handle.load_state_dict(first.handle.state_dict())
@@ -143,6 +150,13 @@ def resumed(rank: int) -> bool:
     )
     second.handle.load_residual_state_dict({})
     return same and not second.residual().any()
+
+
+def error_of_nan(rank: int, device: str = "cpu") -> str:
+    bad = gradient(rank, 0)
+    if rank == 1:
+        bad[7210] = float("nan")
+    return error_of(lambda: Trained([stages.Sign()], device).step(bad))
 
 
 def wrapped(rank: int) -> bool:
@@ -176,8 +190,40 @@ def staged(rank: int) -> Report:
         lambda: Trained([stages.Sign()]).handle.load_residual_state_dict({"a": torch.ones(1)})
     )
     report["residuals"] = other
-    bad = gradient(rank, 0)
-    if rank == 1:
-        bad[7210] = float("nan")
-    report["nan"] = error_of(lambda: Trained([stages.Sign()]).step(bad))
+    report["nan"] = error_of_nan(rank)
+    return report
+
+
+def alike(rank: int, chain: list[stages.Stage], device: str) -> Report:
+    """What the same gradients make on the CPU and on a device."""
+    both = [Trained(chain), Trained(chain, device)]
+    # By a power of two, so that fused or not a step rounds once.
+    optimizers = [torch.optim.SGD(trained.ddp.parameters(), lr=0.5) for trained in both]
+    averages = residuals = True
+    for turn in range(3):
+        averages &= same_bits(*(trained.step(gradient(rank, turn)) for trained in both))
+        residuals &= same_bits(*(trained.residual() for trained in both))
+        for optimizer in optimizers:
+            optimizer.step()
+    return {
+        "averages": averages,
+        "residuals": residuals,
+        "residuals are there": all(
+            residual.device.type == trained.device
+            for trained in both
+            for residual in trained.handle.residual_state_dict().values()
+        ),
+        "parameters": all(
+            same_bits(one.data, other.data.cpu())
+            for one, other in zip(*(trained.ddp.parameters() for trained in both), strict=True)
+        ),
+        "bytes": len({trained.handle.stats().total.payload_bytes for trained in both}) == 1,
+    }
+
+
+def staged_on_gpu(rank: int, device: str = "cuda") -> Report:
+    """All ranks share it."""
+    report: Report = {name: alike(rank, chain, device) for name, chain in CHAINS.items()}
+    report["resumed"] = resumed(rank, device)
+    report["nan"] = error_of_nan(rank, device)
     return report

@@ -39,7 +39,7 @@ from ddp_nccl import (
 from ddp_planner import logged, planned
 from ddp_python_hook import python_hook
 from ddp_registration import language_model
-from ddp_stages import staged
+from ddp_stages import staged, staged_on_gpu
 from ddp_state import checkpoint, rebuild, resume, unlike_states
 from ddp_wire import by_hosts, profiled, shared, uneven
 
@@ -117,6 +117,7 @@ SCENARIOS = {
         resume,
         shared,
         staged,
+        staged_on_gpu,
         starved,
         stopped,
         training,

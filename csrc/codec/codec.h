@@ -36,7 +36,7 @@ class Codec {
                                   std::span<const Parameter> parameters = {},
                                   bool raw_fallback = true, std::uint64_t occasion = 0) const;
 
-  /// The same of what lossy stages made: its `values` are decoded.
+  /// The same of what lossy stages made, on the host: its `values` are decoded.
   [[nodiscard]] at::Tensor encode_staged(const Staged& staged,
                                          std::span<const Parameter> parameters,
                                          std::uint64_t occasion = 0) const;

@@ -60,7 +60,7 @@ KeptCode encode_kept(const Staged& staged, std::span<const std::size_t> runs,
     }
     return {Kept::kLevels, joined(encode_levels(levels, {&parameter, 1}, false))};
   }
-  const at::Tensor values = staged.values.index_select(0, staged.kept);
+  const at::Tensor values = staged.floats.to(at::kFloat);
   const auto floats = elements<float>(values);
   std::vector<std::byte> own =
       joined(representation.encode(DType::kFloat32, std::as_bytes(floats), {&parameter, 1}));

@@ -11,6 +11,7 @@
 
 #include "codec/header.h"
 #include "communicator/delivery.h"
+#include "communicator/host_copy.h"
 #include "communicator/rank_operation.h"
 #include "communicator/reason.h"
 
@@ -74,8 +75,9 @@ std::vector<c10::Device> devices_of(const Tensors& outputs) {
 
 /// Of values that are on a device: they come to the host, and the result goes back.
 std::shared_ptr<DeviceDelivery> go_by_host(Flight& flight, const Tensors& outputs) {
-  flight.host_copy = std::make_shared<HostCopy>(flight.values);
-  flight.values = flight.host_copy->values();
+  HostCopy copy = copy_to_host(flight.values);
+  flight.values = std::move(copy.values);
+  flight.there = std::move(copy.there);
   return std::make_shared<DeviceDelivery>(outputs, flight.values);
 }
 

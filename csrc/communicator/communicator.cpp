@@ -152,7 +152,7 @@ void Communicator::prepare(std::size_t round, Flight& flight, const std::stop_to
   contribute(flight, [&] {
     if (round == flight.operation->rounds().first) {
       check(flight, owner_);
-      if (flight.host_copy) flight.host_copy->wait();
+      if (flight.there) flight.there->synchronize();
       if (flight.after) collective::wait(*flight.after, stop);
       flight.counters.raw_bytes = static_cast<std::int64_t>(flight.values.nbytes());
       flight.outgoing.raw_bytes = flight.counters.raw_bytes;

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>
+#include <c10/core/Event.h>
 
 #include <cstdint>
 #include <memory>
@@ -14,7 +15,6 @@
 #include "codec/shards.h"
 #include "collective/exchange.h"
 #include "communicator/counters.h"
-#include "communicator/host_copy.h"
 #include "communicator/operation.h"
 #include "communicator/profiled.h"
 #include "communicator/staging.h"
@@ -36,8 +36,8 @@ struct Flight {
   bool independent = false;
   bool learns = true;  ///< histories observe its result
   at::Tensor values;
-  std::shared_ptr<const HostCopy> host_copy;  ///< by which the values come, if any
-  std::int64_t divisor = 1;                   ///< of sums
+  std::shared_ptr<const c10::Event> there;  ///< when the values are, if a device brings them
+  std::int64_t divisor = 1;                 ///< of sums
   std::vector<codec::Parameter> parameters;
   std::shared_ptr<const codec::Codec> codec;
   std::shared_ptr<const Staging> staging;  ///< of reduce_staged

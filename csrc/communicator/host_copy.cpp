@@ -4,30 +4,35 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include "collective/device_transfer.h"
+
 namespace lmgc::communicator {
 
-HostCopy::HostCopy(const at::Tensor& values)
-    : stream_(c10::impl::VirtualGuardImpl(values.device().type())
-                  .getStreamFromGlobalPool(values.device())),
-      host_(at::empty(values.sizes(), values.options().device(at::kCPU).pinned_memory(true))),
-      copied_(values.device().type()) {
-  const c10::impl::VirtualGuardImpl device(values.device().type());
-  c10::Event made(values.device().type());
-  made.record(device.getStream(values.device()));
-  made.block(stream_);
-  const c10::StreamGuard guard(stream_);
-  host_.copy_(values, /*non_blocking=*/true);
-  // The caching allocator gives its memory to nobody else before the copy is done.
-  device.recordDataPtrOnStream(values.storage().data_ptr(), stream_);
-  copied_.record(stream_);
+std::shared_ptr<const c10::Event> reached(c10::Device device) {
+  const auto event = std::make_shared<c10::Event>(device.type());
+  event->record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+  return event;
 }
 
-void HostCopy::complete(c10::ivalue::Future& future, const at::Tensor& result) {
-  host_.copy_(result);
-  const c10::StreamGuard guard(stream_);
+HostCopy copy_to_host(const at::Tensor& values) {
+  const c10::Device device = values.device();
+  const at::Tensor host =
+      at::empty(values.sizes(), values.options().device(at::kCPU).pinned_memory(true));
+  const auto made = reached(device);
+  const c10::StreamGuard guard(collective::new_stream(device));
+  made->block(guard.current_stream());
+  host.copy_(values, /*non_blocking=*/true);
+  // The caching allocator gives its memory to nobody else before the copy is done.
+  c10::impl::VirtualGuardImpl(device.type())
+      .recordDataPtrOnStream(values.storage().data_ptr(), guard.current_stream());
+  return {host, reached(device)};
+}
+
+void complete(c10::ivalue::Future& future, const at::Tensor& result, c10::Device device) {
+  const c10::StreamGuard guard(collective::new_stream(device));
   at::Tensor returned =
-      at::empty(host_.sizes(), host_.options().device(stream_.device()).pinned_memory(false));
-  returned.copy_(host_, /*non_blocking=*/true);
+      at::empty(result.sizes(), result.options().device(device).pinned_memory(false));
+  returned.copy_(result, /*non_blocking=*/true);
   future.markCompleted(returned);  // its users' streams wait for this one
 }
 

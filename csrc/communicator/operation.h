@@ -47,7 +47,8 @@ class Operation {
     const collective::Members& local, const collective::Members& across,
     std::vector<std::vector<std::size_t>> ranks);
 
-/// The sum of what all ranks' stages make of their values / divisor, in one exchange.
+/// The sum of what all ranks' stages make of their values / divisor, in one exchange. Stages run on
+/// the values' device; the sum is on the host, in pinned memory if the values are not.
 [[nodiscard]] std::shared_ptr<Operation> reduce_staged(const collective::Members& members);
 
 /// All ranks' values, one after another, by the exchange `round`.

@@ -1,8 +1,11 @@
 #include <ATen/Functions.h>
+#include <c10/core/StreamGuard.h>
 
+#include <optional>
 #include <stdexcept>
 
 #include "codec/draw.h"
+#include "collective/device_transfer.h"
 #include "communicator/rank_operation.h"
 
 namespace lmgc::communicator {
@@ -16,7 +19,7 @@ class StagedSum final : public RankOperation {
 
   void prepare(std::size_t, Flight& flight) override {
     const Timed timed = encoding(flight);
-    const codec::Staged staged = apply(flight);
+    const codec::Staged staged = stage(flight);
     flight.parts = {staged.values};
     const at::Tensor payload = encode_staged(flight, staged, flight.parameters, 0);
     flight.outgoing.content = std::vector<at::Tensor>(world_size(), payload);
@@ -34,17 +37,31 @@ class StagedSum final : public RankOperation {
         term = at::empty_like(term);
         decode(flight, rank, flight.parameters, 0, term);
       }
-      const at::ScalarType dtype = flight.values.scalar_type();
-      total = total.defined() ? total.add_(term.to(dtype)) : term.to(dtype, false, /*copy=*/true);
+      if (total.defined()) {
+        total.add_(term.to(total.scalar_type()));
+      } else {
+        const at::TensorOptions host = flight.values.options().device(at::kCPU);
+        total = at::empty(term.sizes(), host.pinned_memory(!flight.values.is_cpu()));
+        total.copy_(term);
+      }
     }
     return total;
   }
 
  private:
-  codec::Staged apply(Flight& flight) const {
+  /// Where the values are. What the device does beside is not waited for.
+  codec::Staged stage(const Flight& flight) {
+    if (flight.values.is_cpu()) return apply(flight);
+    const c10::Device device = flight.values.device();
+    if (!stream_ || stream_->device() != device) stream_ = collective::new_stream(device);
+    const c10::StreamGuard guard(*stream_);
+    return codec::on_host(apply(flight));
+  }
+
+  codec::Staged apply(const Flight& flight) const {
     const Staging& staging = *flight.staging;
     stages::Input input;
-    input.values = flight.values.to(at::kFloat).div(flight.divisor);
+    input.values = stages::divided(flight.values.to(at::kFloat), flight.divisor);
     for (const codec::Parameter& parameter : flight.parameters) {
       input.shapes.push_back(parameter.shape);
     }
@@ -74,6 +91,9 @@ class StagedSum final : public RankOperation {
       start += residual.numel();
     }
   }
+
+  // One for all flights: memory that the device keeps for a stream is for that one alone.
+  std::optional<c10::Stream> stream_;
 };
 
 }  // namespace

@@ -16,7 +16,8 @@ struct Staging {
   std::shared_ptr<const stages::Chain> chain;
   std::uint64_t seed = 0;          ///< the same on all ranks
   std::vector<std::string> names;  ///< of the flight's parameters
-  /// What stages have left of each so far, flat float32: error feedback. Empty: it is lost.
+  /// What stages have left of each so far, flat float32, where the values are: error feedback.
+  /// Empty: it is lost.
   std::vector<at::Tensor> residuals;
 };
 

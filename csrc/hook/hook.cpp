@@ -2,8 +2,6 @@
 
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
-#include <c10/core/Event.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +10,7 @@
 
 #include "collective/agreement.h"
 #include "collective/device_transfer.h"
+#include "communicator/host_copy.h"
 #include "communicator/reason.h"
 #include "hook/device_timer.h"
 #include "hook/units.h"
@@ -20,7 +19,6 @@ namespace lmgc::hook {
 
 using communicator::Communicator;
 using communicator::Flight;
-using communicator::HostCopy;
 using communicator::Operation;
 using FuturePtr = c10::intrusive_ptr<c10::ivalue::Future>;
 using Hosts = std::vector<std::vector<std::size_t>>;
@@ -41,14 +39,6 @@ std::vector<std::size_t> neighbours_of(std::size_t rank, const Hosts& hosts) {
     if (std::ranges::find(host, rank) != host.end()) return host;
   }
   return {};
-}
-
-/// This thread's, where the device has one.
-void wait_for_stream(c10::Device device) {
-  if (device.is_cpu()) return;
-  c10::Event event(device.type());
-  event.record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
-  event.synchronize();
 }
 
 /// Of all futures. Throws the first error.
@@ -111,16 +101,16 @@ std::shared_ptr<Flight> Hook::make_flight(const c10d::GradBucket& bucket, at::Te
   flight->index = static_cast<std::int64_t>(bucket.getIndex());
   flight->tally = flight->index;
   flight->values = std::move(values);
-  if (!flight->values.is_cpu()) {
-    flight->future = c10::make_intrusive<c10::ivalue::Future>(
-        c10::TensorType::get(), std::vector<c10::Device>{flight->values.device()});
-  }
   flight->divisor = static_cast<std::int64_t>(communicator_->roster().global_ranks.size());
   return flight;
 }
 
 FuturePtr Hook::run(const c10d::GradBucket& bucket) {
   const auto flight = make_flight(bucket, bucket.getBuffer());
+  if (!flight->values.is_cpu()) {
+    flight->future = c10::make_intrusive<c10::ivalue::Future>(
+        c10::TensorType::get(), std::vector<c10::Device>{flight->values.device()});
+  }
   if (flight->divisor == 1 || flight->values.numel() == 0) {
     flight->future->markCompleted(flight->values);
     return flight->future;
@@ -162,7 +152,10 @@ Method Hook::method_of(Flight& flight) {
 void Hook::begin_step(Flight& flight) {
   try {
     // What is measured are the device's steps, of which calls may be far ahead.
-    if (planner_->report().deciding) wait_for_stream(flight.values.device());
+    const c10::Device device = flight.values.device();
+    if (planner_->report().deciding && !device.is_cpu()) {
+      communicator::reached(device)->synchronize();
+    }
     planner_->begin_step();
   } catch (const std::exception& error) {
     planning_failed_ = true;
@@ -212,13 +205,18 @@ void Hook::reduce_plainly(const std::shared_ptr<Flight>& flight) {
 /// In units that follow each other through the communicator.
 void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
                         const std::shared_ptr<Flight>& whole) {
-  std::shared_ptr<HostCopy> host_copy;
   collective::Contribution contribution;
   at::Tensor values = whole->values;
+  std::shared_ptr<const c10::Event> there;
   if (!values.is_cpu() && values.layout() == at::kStrided) {
     try {
-      host_copy = std::make_shared<HostCopy>(values);
-      values = host_copy->values();
+      if (preset.stages && values.is_cuda()) {  // they run there
+        there = communicator::reached(values.device());
+      } else {
+        auto copy = communicator::copy_to_host(values);
+        values = std::move(copy.values);
+        there = std::move(copy.there);
+      }
     } catch (const std::exception& error) {
       contribution.content = communicator::reason_of(error);
     }
@@ -231,7 +229,7 @@ void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
   for (const Unit& unit : units) {
     const auto flight = make_flight(bucket, unit.values);
     flight->unit = static_cast<std::int64_t>(futures.size());
-    flight->host_copy = host_copy;
+    flight->there = there;
     flight->outgoing = contribution;
     for (const at::Tensor& parameter : unit.parameters) {
       const auto found = preset.histories.find(parameter.unsafeGetTensorImpl());
@@ -246,18 +244,19 @@ void Hook::reduce_coded(const c10d::GradBucket& bucket, const Preset& preset,
     communicator_->submit(flight);
   }
   // On a thread of the communicator, which outlives it.
-  const auto finish = [communicator = communicator_.get(), whole, host_copy, futures] {
-    std::vector<at::Tensor> values;
+  const auto finish = [communicator = communicator_.get(), whole, values, futures] {
+    std::vector<at::Tensor> averages;
     try {
-      values = values_of(futures);
+      averages = values_of(futures);
     } catch (const std::exception&) {
       return whole->future->setError(std::current_exception());
     }
     try {
       const at::NoGradGuard no_grad;
-      const at::Tensor average = values.size() == 1 ? values.front() : at::cat(values);
-      host_copy ? host_copy->complete(*whole->future, average)
-                : whole->future->markCompleted(average);
+      at::Tensor average = averages.size() == 1 ? averages.front() : at::cat(averages);
+      if (whole->values.is_cpu()) return whole->future->markCompleted(average);
+      if (values.is_cpu()) average = values.copy_(average);  // it is in pinned memory
+      communicator::complete(*whole->future, average, whole->values.device());
     } catch (const std::exception& error) {
       communicator->fail(*whole, communicator::reason_of(error));
     }

@@ -20,7 +20,7 @@ namespace lmgc::hook {
 struct Stages {
   struct Parameter {
     std::string name;
-    at::Tensor residual;  ///< flat float32; undefined without error feedback
+    at::Tensor residual;  ///< flat float32, where stages run; undefined without error feedback
   };
 
   std::shared_ptr<const stages::Chain> chain;

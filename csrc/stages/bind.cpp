@@ -57,7 +57,7 @@ void bind(py::module_& module) {
           [](const Chain& chain, const at::Tensor& values, std::vector<Shape> shapes,
              std::uint64_t shared_key, std::uint64_t own_key) {
             const at::NoGradGuard no_grad;
-            return chain.apply({values, std::move(shapes), shared_key, own_key});
+            return codec::on_host(chain.apply({values, std::move(shapes), shared_key, own_key}));
           },
           py::arg("values"), py::arg("shapes"), py::arg("shared_key"), py::arg("own_key"),
           py::call_guard<py::gil_scoped_release>());

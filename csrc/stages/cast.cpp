@@ -10,8 +10,8 @@ class Cast final : public Quantizer {
   explicit Cast(at::ScalarType dtype) : dtype_(dtype) {}
 
   void quantize(const Input& input, codec::Staged& staged) const override {
-    staged.values = input.values.to(dtype_);
-    TORCH_CHECK_VALUE(staged.values.isfinite().all().item<bool>(), "values beyond the range of ",
+    staged.floats = input.values.to(dtype_);
+    TORCH_CHECK_VALUE(staged.floats.isfinite().all().item<bool>(), "values beyond the range of ",
                       dtype_, "; use bfloat16, or scale the loss down");
   }
 

@@ -19,12 +19,12 @@ codec::Staged Chain::apply(const Input& input) const {
     sent.values = input.values.index_select(0, staged.kept);
     sent.shapes = {{sent.values.numel()}};
   }
-  staged.values = sent.values;
-  if (quantizer_ && sent.values.numel() > 0) quantizer_->quantize(sent, staged);
-  if (sparsifier_) {
-    staged.values =
-        at::zeros_like(input.values).index_copy_(0, staged.kept, staged.values.to(at::kFloat));
+  if (quantizer_ && sent.values.numel() > 0) {
+    quantizer_->quantize(sent, staged);
+  } else {
+    staged.floats = sent.values;
   }
+  staged.values = codec::values_of(staged, input.values.numel());
   return staged;
 }
 

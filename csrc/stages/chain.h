@@ -11,7 +11,7 @@ class Chain {
  public:
   Chain(std::shared_ptr<const Sparsifier> sparsifier, std::shared_ptr<const Quantizer> quantizer);
 
-  /// Of finite float32 values. Throws c10::ValueError.
+  /// Of finite float32 values, on their device. Throws c10::ValueError.
   [[nodiscard]] codec::Staged apply(const Input& input) const;
 
  private:

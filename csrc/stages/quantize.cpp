@@ -20,6 +20,15 @@ std::int64_t rows_of(const Shape& shape) {
   return *std::ranges::find_if(shape, [](std::int64_t size) { return size > 1; });
 }
 
+/// Of each row, given its largest: a sum of integers, whose order makes no difference.
+at::Tensor mean_of(const at::Tensor& size, const at::Tensor& most) {
+  constexpr double kOne = 0x1p31;  // of sizes relative to the largest
+  const at::Tensor sum =
+      (size / at::where(most > 0, most, 1)).mul_(kOne).to(at::kLong).sum(1, true);
+  const double each = 1 / (kOne * static_cast<double>(size.size(1)));
+  return sum.to(at::kDouble).mul_(most).mul_(each).to(at::kFloat);
+}
+
 class Quantize final : public Quantizer {
  public:
   explicit Quantize(QuantizeOptions options)
@@ -27,30 +36,23 @@ class Quantize final : public Quantizer {
 
   void quantize(const Input& input, codec::Staged& staged) const override {
     staged.range = {most_, options_.bits == 1};
-    std::vector<at::Tensor> integers, values, codes;
+    std::vector<at::Tensor> integers, codes;
     std::int64_t start = 0;
     for (const Shape& shape : input.shapes) {
       const std::int64_t count = c10::multiply_integers(shape);
       if (count == 0) continue;
-      const std::int64_t run = run_of(shape, count);
-      const std::int64_t steps = (count + run - 1) / run;
-      at::Tensor rows = input.values.narrow(0, start, count);
-      if (steps * run > count) {
-        rows = at::constant_pad_nd(rows, {0, steps * run - count});
-      }
-      rows = rows.view({steps, run});
+      const codec::StepRun run{static_cast<std::uint64_t>(count),
+                               static_cast<std::uint64_t>(run_of(shape, count))};
+      const at::Tensor rows = codec::by_step(input.values.narrow(0, start, count), run);
       const at::Tensor code = codes_of(rows);
-      const at::Tensor step = code.bitwise_left_shift(codec::kDroppedStepBits).view(at::kFloat);
       const at::Tensor integer =
-          integers_of(rows, step, input.own_key, start).to(at::kChar);  // no zero has a sign
-      values.push_back((integer.to(at::kFloat) * step).flatten().narrow(0, 0, count));
-      integers.push_back(integer.flatten().narrow(0, 0, count));
-      codes.push_back(code.to(at::kShort).flatten());
-      staged.runs.push_back({static_cast<std::uint64_t>(count), static_cast<std::uint64_t>(run)});
+          integers_of(rows, codec::floats_of_steps(code), input.own_key, start);
+      integers.push_back(integer.to(at::kChar).flatten().narrow(0, 0, count));
+      codes.push_back(code.flatten());
+      staged.runs.push_back(run);
       start += count;
     }
-    staged.values = at::cat(values);
-    staged.integers = at::cat(integers);
+    staged.integers = at::cat(integers);  // no zero has a sign
     staged.steps = at::cat(codes);
   }
 
@@ -66,19 +68,19 @@ class Quantize final : public Quantizer {
     }
   }
 
-  /// int32 [rows, 1].
+  /// int16 [rows, 1].
   [[nodiscard]] at::Tensor codes_of(const at::Tensor& rows) const {
     const bool by_mean = options_.bits == 1 && !options_.stochastic;
     const at::Tensor size = rows.abs();
-    const at::Tensor wanted =
-        by_mean ? size.mean(1, /*keepdim=*/true) : size.amax(1, /*keepdim=*/true) / most_;
+    const at::Tensor most = size.amax(1, /*keepdim=*/true);
+    const at::Tensor wanted = by_mean ? mean_of(size, most) : divided(most, most_);
     // Up, so that no value lies beyond the last integer.
-    const at::Tensor bits = wanted.contiguous().view(at::kInt);
+    const at::Tensor bits = wanted.view(at::kInt);
     const at::Tensor code = bits.add(kDropped).bitwise_right_shift(codec::kDroppedStepBits);
     const float largest = FLT_MAX / static_cast<float>(most_);
-    const auto most =
+    const auto last =
         static_cast<std::int64_t>(std::bit_cast<std::uint32_t>(largest) >> codec::kDroppedStepBits);
-    return at::where(wanted == 0, 0, code.clamp(codec::kLeastStep, most)).to(at::kInt);
+    return at::where(wanted == 0, 0, code.clamp(codec::kLeastStep, last)).to(at::kShort);
   }
 
   /// As floats.
@@ -95,7 +97,7 @@ class Quantize final : public Quantizer {
             .mul(0x1p-24)
             .view(rows.sizes());
     if (options_.bits > 1) return (quotient + chance).floor().clamp(-most_, most_);
-    return at::where(rows == 0, 0, at::where((quotient + 1) / 2 > chance, 1, -1)).to(at::kFloat);
+    return at::where(rows == 0, 0, at::where((quotient + 1) * 0.5 > chance, 1, -1)).to(at::kFloat);
   }
 
   QuantizeOptions options_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/Functions.h>
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -9,8 +10,9 @@
 
 #include "codec/staged.h"
 
-/// Lossy stages in front of the codec. All is ATen, so that it runs where the values are. Other
-/// ranks never repeat it: they get what it gave.
+/// Lossy stages in front of the codec. All is ATen, so that it runs where the values are, and gives
+/// the same bits on CPU and CUDA: single IEEE operations, maxima, sums of integers, and orders in
+/// which no two are equal. Other ranks never repeat it: they get what it gave.
 namespace lmgc::stages {
 
 using Shape = std::vector<std::int64_t>;
@@ -22,6 +24,11 @@ struct Input {
   std::uint64_t shared_key = 0;  ///< the same on all ranks, another for each step and bucket
   std::uint64_t own_key = 0;     ///< another on each rank too
 };
+
+/// Values / divisor. By a number, ATen on CUDA multiplies by a reciprocal: other bits.
+[[nodiscard]] inline at::Tensor divided(const at::Tensor& values, std::int64_t divisor) {
+  return values.div(at::scalar_tensor(divisor, values.options()));
+}
 
 /// Chooses the values that are sent.
 class Sparsifier {

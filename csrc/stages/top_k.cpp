@@ -27,8 +27,12 @@ class TopK final : public Sparsifier {
   }
 
  private:
+  /// Of equal sizes the first, on any device: sizes above, places below, no two are equal.
   [[nodiscard]] at::Tensor largest(const at::Tensor& sizes) const {
-    const auto found = sizes.topk(amount_.of(sizes.numel()), 0, true, /*sorted=*/false);
+    const std::int64_t count = sizes.numel();
+    const at::Tensor order = sizes.view(at::kInt).to(at::kLong).mul_(std::int64_t{1} << 32);
+    order.sub_(at::arange(count, order.options()));
+    const auto found = order.topk(amount_.of(count), 0, true, /*sorted=*/false);
     return std::get<0>(std::get<1>(found).sort());
   }
 
