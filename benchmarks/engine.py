@@ -32,11 +32,18 @@ from lmgc_torch.model import find_model, load_language_model
 RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = ("torch", "transformers", "lmgc_torch")
 SYMBOLS = 16  # of the readout, as hex text has them
-WINDOWS = (256, 512, 1024, 2048)
-ENCODED_TOKENS = {"cpu": 4096, "cuda": 65536}  # of a call
-LANES = {"cpu": (1, 8, 64, 256), "cuda": (64, 1024, 4096, 8192)}
-PAYLOAD_VALUES = {"cpu": 1024, "cuda": 1 << 18}
-DECODED_WINDOW = 512
+WINDOWS = {"cpu": (256, 512, 1024, 2048), "cuda": (128, 256, 512, 1024, 2048)}
+ENCODED_TOKENS = {"cpu": 4096, "cuda": 131072}  # of a call
+LOCKSTEP = {  # lanes, window
+    "cpu": ((1, 512), (8, 512), (64, 512), (256, 512)),
+    "cuda": ((64, 512), (1024, 512), (8192, 512), (8192, 256), (8192, 128)),
+}
+PAYLOADS = {  # serialization, window
+    "cpu": (("hex", 512), ("hex-space", 512), ("iso8859", 512)),
+    "cuda": (("hex", 512), ("hex-space", 512), ("iso8859", 512), ("iso8859", 128)),
+}
+PAYLOAD_VALUES = {"cpu": 1024, "cuda": 1 << 19}
+PEER_WINDOW = 512
 DECODED_STEPS = 6
 ROUNDS = 5
 
@@ -120,9 +127,10 @@ class Engine:
 
 def encodings(engine: Engine, clock: Clock, peak: float, progress: Progress) -> list[Encoding]:
     device = engine.device.type
-    task = progress.add_task("windows", total=len(WINDOWS))
+    windows = WINDOWS[device]
+    task = progress.add_task("windows", total=len(windows))
     results = []
-    for window in WINDOWS:
+    for window in windows:
         lanes = ENCODED_TOKENS[device] // window
         seconds = clock.median(engine.encode(lanes, window))
         rate = lanes * window / seconds
@@ -133,31 +141,31 @@ def encodings(engine: Engine, clock: Clock, peak: float, progress: Progress) -> 
 
 
 def decodings(engine: Engine, clock: Clock, progress: Progress) -> list[Decoding]:
-    lanes_to_try = LANES[engine.device.type]
-    task = progress.add_task("lockstep", total=len(lanes_to_try))
+    cases = LOCKSTEP[engine.device.type]
+    task = progress.add_task("lockstep", total=len(cases))
     results = []
-    for lanes in lanes_to_try:
-        seconds = engine.decode_s(lanes, DECODED_WINDOW, clock)
-        results.append(Decoding(lanes, DECODED_WINDOW, lanes / seconds))
+    for lanes, window in cases:
+        seconds = engine.decode_s(lanes, window, clock)
+        results.append(Decoding(lanes, window, lanes / seconds))
         progress.advance(task)
     return results
 
 
 def peer_encodings(device: torch.device, clock: Clock, progress: Progress) -> dict[str, float]:
-    """Tokens a second of transformers, by dtype, in windows of DECODED_WINDOW tokens."""
+    """Tokens a second of transformers, by dtype, in windows of PEER_WINDOW tokens."""
     from transformers import AutoModelForCausalLM
 
     file = find_model()
     dtypes = (torch.float32, torch.bfloat16)
     task = progress.add_task("transformers", total=len(dtypes))
     rates = {}
-    lanes = max(1, ENCODED_TOKENS[device.type] // DECODED_WINDOW // 4)
+    lanes = max(1, ENCODED_TOKENS[device.type] // PEER_WINDOW // 4)
     for dtype in dtypes:
         model: Any = AutoModelForCausalLM.from_pretrained(
             file.parent, gguf_file=file.name, dtype=dtype
         )
         model = model.to(device)
-        tokens = torch.randint(SYMBOLS, (lanes, DECODED_WINDOW), device=device)
+        tokens = torch.randint(SYMBOLS, (lanes, PEER_WINDOW), device=device)
 
         def run(model: Any = model, tokens: torch.Tensor = tokens) -> None:
             with torch.inference_mode():
@@ -175,13 +183,11 @@ def payloads(device: torch.device, progress: Progress) -> list[Payload]:
     gradient = torch.from_numpy(record("ConvNet").gradients.reshape(-1).copy())
     count = PAYLOAD_VALUES[device.type]
     gradient = gradient.repeat(-(-count // gradient.numel()))[:count]
-    names = ("hex", "hex-space", "iso8859")
-    task = progress.add_task("payloads", total=len(names))
+    cases = PAYLOADS[device.type]
+    task = progress.add_task("payloads", total=len(cases))
     results = []
-    for name in names:
-        codec = lmgc_torch.Codec(
-            "paper", serialization=name, window=DECODED_WINDOW, device=str(device)
-        )
+    for name, window in cases:
+        codec = lmgc_torch.Codec("paper", serialization=name, window=window, device=str(device))
         codec.encode(gradient[:256])
         start = time.perf_counter()
         payload = codec.encode(gradient, raw_fallback=False)
@@ -192,7 +198,9 @@ def payloads(device: torch.device, progress: Progress) -> list[Payload]:
             raise RuntimeError(f"{name} changes the gradient")
         raw = gradient.nbytes
         results.append(
-            Payload(name, raw, payload.numel(), raw / (encoded - start), raw / (end - encoded))
+            Payload(
+                name, window, raw, payload.numel(), raw / (encoded - start), raw / (end - encoded)
+            )
         )
         progress.advance(task)
     return results
@@ -229,6 +237,7 @@ def main() -> None:
             encodings=encodings(engine, clock, peak, progress),
             decodings=decodings(engine, clock, progress),
             payloads=payloads(device, progress),
+            peer_window=PEER_WINDOW,
             transformers_tokens_per_s=(
                 {} if options.no_peer else peer_encodings(device, clock, progress)
             ),

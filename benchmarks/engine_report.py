@@ -32,6 +32,7 @@ class Payload:
     """A gradient that was encoded, decoded and compared bit for bit."""
 
     serialization: str
+    window: int
     raw_bytes: int
     payload_bytes: int
     encode_bytes_per_s: float
@@ -48,6 +49,7 @@ class Report:
     encodings: list[Encoding]
     decodings: list[Decoding]
     payloads: list[Payload]
+    peer_window: int
     transformers_tokens_per_s: dict[str, float]
     tokens_per_s_by_threads: dict[int, float]
 
@@ -83,10 +85,11 @@ def markdown(report: Report) -> str:
             ],
         ),
         table(
-            ["payload", "values' bytes", "rate", "encode kB/s", "decode kB/s"],
+            ["payload", "window", "values' bytes", "rate", "encode kB/s", "decode kB/s"],
             [
                 [
                     p.serialization,
+                    f"{p.window}",
                     f"{p.raw_bytes:,}",
                     f"{p.payload_bytes / p.raw_bytes:.3f}",
                     f"{p.encode_bytes_per_s / 1e3:,.1f}",
@@ -97,12 +100,11 @@ def markdown(report: Report) -> str:
         ),
     ]
     if report.transformers_tokens_per_s:
-        (window,) = {d.window for d in report.decodings}
         parts.append(
             table(
-                [f"transformers, windows of {window}", "tokens/s", "ours to it"],
+                [f"transformers, windows of {report.peer_window}", "tokens/s", "ours to it"],
                 [
-                    [name, f"{rate:,.0f}", f"{encoded[window] / rate:.2f}"]
+                    [name, f"{rate:,.0f}", f"{encoded[report.peer_window] / rate:.2f}"]
                     for name, rate in report.transformers_tokens_per_s.items()
                 ],
             )
@@ -128,9 +130,15 @@ def draw(report: Report, file: Path) -> None:
         [e.window for e in report.encodings], [e.tokens_per_s for e in report.encodings], "o-"
     )
     windows.set(xlabel="window, tokens", ylabel="encode, tokens/s", xscale="log", ylim=(0, None))
-    lanes.plot(
-        [d.lanes for d in report.decodings], [d.tokens_per_s for d in report.decodings], "o-"
-    )
+    for window in sorted({d.window for d in report.decodings}):
+        points = [d for d in report.decodings if d.window == window]
+        lanes.plot(
+            [d.lanes for d in points],
+            [d.tokens_per_s for d in points],
+            "o-",
+            label=f"windows of {window}",
+        )
+    lanes.legend()
     lanes.set(xlabel="lanes in lockstep", ylabel="decode, tokens/s", xscale="log", yscale="log")
     figure.suptitle(f"{report.device}, {report.kernels}")
     figure.savefig(file, dpi=120)

@@ -13,6 +13,8 @@ Shape = dict[str, Any]
 
 #: As many models have it.
 PLAIN = ODD | {"width": 192, "feed_forward": 512, "heads": 3, "kv_heads": 1, "head_width": 64}
+#: Products as deep as a Hopper's block has room for.
+DEEP = PLAIN | {"layers": 1, "width": 704}
 #: Several row and column tiles, heads of two chunks, more than 8 queries a step.
 WIDE = ODD | {"width": 256, "feed_forward": 400, "heads": 24, "kv_heads": 2, "head_width": 100}
 #: What other families add to Llama, alone and together, and whether there are biases.

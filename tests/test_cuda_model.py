@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lmgc_torch
-from cuda_cases import FAMILIES, PLAIN, WIDE, Shape, random_tokens, scores
+from cuda_cases import DEEP, FAMILIES, PLAIN, WIDE, Shape, random_tokens, scores
 from lmgc_torch import _C
 from random_gguf import random_weights, write_gguf
 from random_model import ODD, random_tensors
@@ -28,7 +28,9 @@ def models(a: Shape, **options: Any) -> tuple[Any, Any]:
     )
 
 
-@pytest.mark.parametrize("architecture", [ODD, WIDE, PLAIN], ids=["odd", "wide", "plain"])
+@pytest.mark.parametrize(
+    "architecture", [ODD, WIDE, PLAIN, DEEP], ids=["odd", "wide", "plain", "deep"]
+)
 @pytest.mark.parametrize("sharpness", [1.0, 30.0])
 def test_scores_are_the_same_bits(architecture: Shape, sharpness: float) -> None:
     host, device = models(architecture, sharpness=sharpness)

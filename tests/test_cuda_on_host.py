@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from cuda_cases import FAMILIES, PLAIN, Shape, random_tokens, scores
+from cuda_cases import DEEP, FAMILIES, PLAIN, Shape, random_tokens, scores
 from lmgc_torch import _C
 from random_model import ODD, random_tensors
 
@@ -31,13 +31,14 @@ pytestmark = pytest.mark.skipif(
 WIDE = ODD | {"width": 100, "heads": 9, "kv_heads": 1, "head_width": 100}
 
 
-@pytest.fixture(scope="module")
-def kernels() -> Iterator[Any]:
+@pytest.fixture(scope="module", params=["any GPU", "Hopper"])
+def kernels(request: pytest.FixtureRequest) -> Iterator[Any]:
     spec = importlib.util.spec_from_file_location("_cuda_on_host", BUILT[0])
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.guard_tensors(True)
+    module.be_hopper(request.param == "Hopper")
     yield module
     module.guard_tensors(False)
 
@@ -63,6 +64,20 @@ def test_scores_are_the_same_bits(kernels: Any, architecture: Shape, biases: boo
         expected = scores(host, tokens, [sum(sizes)])
         assert expected.unique().numel() > 100
         assert torch.equal(scores(device, tokens, sizes), expected), (lanes, sizes)
+
+
+@pytest.mark.parametrize(("depth", "rows"), [(700, 300), (960, 70), (1500, 70), (2200, 70), (2300, 70)])
+def test_deep_products(kernels: Any, depth: int, rows: int) -> None:
+    """What a block of a Hopper has room for beside columns so deep: a tile of rows for each team,
+    which takes several; two in parts; none.
+    """
+    host, device = models(kernels, DEEP | {"feed_forward": depth})
+    tokens = random_tokens(DEEP, 1, rows)
+    assert torch.equal(scores(device, tokens, [rows]), scores(host, tokens, [rows]))
+
+
+def test_quotients_of_the_logistic_function(kernels: Any) -> None:
+    assert kernels.wrong_quotients(101) == 0
 
 
 def test_scores_far_apart(kernels: Any) -> None:

@@ -5,8 +5,11 @@
 #include <ucontext.h>
 
 #include <array>
+#include <cstring>
+#include <map>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include "cuda_on_host.h"
 
@@ -33,15 +36,24 @@ struct Thread {
   bool begun = false, done = false;
   const Meeting* waits_for = nullptr;
   unsigned round = 0;
-  std::vector<Copy> copies;
-  std::size_t copy_groups = 0;
+  UnderWay under_way;
+};
+
+/// Copies are done when they are waited for; until then what they replace is overwritten.
+struct Barrier {
+  Meeting meeting{0};  ///< its rounds are those that are expected
+  unsigned done = 0;
+  std::size_t expected = 0;
+  std::vector<std::pair<std::span<std::byte>, const std::byte*>> copies;
 };
 
 struct Block {
   const std::function<void()>* body = nullptr;
   std::span<std::byte> shared;
   Meeting meeting{0};
+  std::map<unsigned, Meeting> teams;  ///< by their first thread
   std::vector<Warp> warps;
+  std::map<unsigned, Barrier> barriers;
   std::vector<Thread> threads;
   Thread* running = nullptr;
   jmp_buf scheduler;
@@ -95,7 +107,7 @@ void prepare(Thread& thread) {
   if (!thread.stack) thread.stack = std::make_unique_for_overwrite<std::byte[]>(kStackBytes);
   if (!thread.done) thread.begun = false;  // what a failed block left behind
   thread.done = false, thread.waits_for = nullptr;
-  thread.copies.clear(), thread.copy_groups = 0;
+  thread.under_way = {};
   if (thread.begun) return;
   getcontext(&thread.start);
   thread.start.uc_stack = {thread.stack.get(), 0, kStackBytes};
@@ -148,7 +160,9 @@ void run_block(std::size_t index, unsigned threads, std::span<std::byte> shared,
   block.body = &body;
   block.shared = shared;
   block.meeting = {threads};
+  block.teams.clear();
   block.warps.assign(warps, {});
+  block.barriers.clear();
   block.failure.clear();
   if (block.threads.size() < threads) block.threads.resize(threads);
   for (unsigned i = 0; i < threads; ++i) prepare(block.threads[i]);
@@ -169,7 +183,7 @@ void run_block(std::size_t index, unsigned threads, std::span<std::byte> shared,
 
 Running running() {
   Thread& thread = *block.running;
-  return {threadIdx.x, block.shared, thread.copies, thread.copy_groups};
+  return {threadIdx.x, block.shared, thread.under_way};
 }
 
 void fail(const std::string& message) {
@@ -178,6 +192,54 @@ void fail(const std::string& message) {
 }
 
 void wait_for_block() { meet(block.meeting); }
+
+void wait_for_team(unsigned threads) {
+  meet(block.teams.try_emplace(threadIdx.x / threads * threads, Meeting{threads}).first->second);
+}
+
+void make_barrier(unsigned barrier) { block.barriers.try_emplace(barrier); }
+
+namespace {
+
+[[nodiscard]] Barrier& made(unsigned barrier) {
+  const auto found = block.barriers.find(barrier);
+  if (found == block.barriers.end()) fail("a barrier that is not made");
+  return found->second;
+}
+
+}  // namespace
+
+void expect(unsigned barrier, std::size_t bytes) {
+  Barrier& at = made(barrier);
+  if (at.meeting.round != at.done) fail("a barrier expects bytes before those expected are there");
+  at.expected = bytes;
+  ++at.meeting.round;
+}
+
+void copy(unsigned barrier, std::span<std::byte> to, const std::byte* from) {
+  std::memset(to.data(), 0x55, to.size());
+  made(barrier).copies.emplace_back(to, from);
+}
+
+void wait_for_copies(unsigned barrier, unsigned round) {
+  Barrier& at = made(barrier);
+  while (at.done % 2 == round) {
+    if (at.meeting.round == at.done) {  // not expected yet
+      block.running->waits_for = &at.meeting;
+      block.running->round = at.meeting.round;
+      wait();
+      continue;
+    }
+    std::size_t bytes = 0;
+    for (const auto& [to, from] : at.copies) {
+      std::memcpy(to.data(), from, to.size());
+      bytes += to.size();
+    }
+    if (bytes != at.expected) fail("a barrier expects other bytes than are copied");
+    at.copies.clear();
+    ++at.done;
+  }
+}
 
 void with_warp(const void* purpose, void* part,
                const std::function<void(std::span<void* const, kWarp>)>& body) {

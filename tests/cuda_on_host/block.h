@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -20,12 +21,26 @@ struct Copy {
   std::size_t group;
 };
 
+/// A thread's part of a product of its warpgroup: done no earlier than it is waited for.
+struct Product {
+  void* sums;
+  unsigned tiles;
+  std::uint64_t a, b;  ///< descriptors
+  std::size_t seen;    ///< a hash of what it reads, when it began
+};
+
+/// What a thread has begun.
+struct UnderWay {
+  std::vector<Copy> copies;
+  std::size_t copy_groups = 0;  ///< committed
+  std::vector<Product> products;
+};
+
 /// What is known of the running thread.
 struct Running {
   unsigned thread;
   std::span<std::byte> shared;  ///< dynamic shared memory of its block
-  std::vector<Copy>& copies;
-  std::size_t& copy_groups;  ///< committed
+  UnderWay& under_way;
 };
 
 /// Calls body() as each of `threads` threads, whole warps, of block `index`. Throws
@@ -40,6 +55,14 @@ void run_block(std::size_t index, unsigned threads, std::span<std::byte> shared,
 
 /// Waits for the other threads of the block.
 void wait_for_block();
+/// Waits for the other threads of a team: this many neighbours.
+void wait_for_team(unsigned threads);
+/// A barrier of the block at this place, once it is made; bulk copies of a round: `expect`, then
+/// `copy` of as many bytes as that says, then whoever waits for it.
+void make_barrier(unsigned barrier);
+void expect(unsigned barrier, std::size_t bytes);
+void copy(unsigned barrier, std::span<std::byte> to, const std::byte* from);
+void wait_for_copies(unsigned barrier, unsigned round);
 /// Waits for the other threads of the warp, all of which call it for the same `purpose`; the last
 /// one calls body with what they gave.
 void with_warp(const void* purpose, void* part,

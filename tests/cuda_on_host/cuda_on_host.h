@@ -13,8 +13,8 @@
 #define __host__
 #define __device__
 #define __global__
-#define __shared__ static  // one block at a time
 #define __launch_bounds__(...)
+#define __forceinline__ inline
 
 struct uint3 {
   unsigned x, y, z;
@@ -32,30 +32,40 @@ struct alignas(8) float2 {
 struct alignas(16) float4 {
   float x, y, z, w;
 };
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
 };
 
-inline uint3 threadIdx, blockIdx;
+inline uint3 threadIdx, blockIdx, gridDim;
 
 [[nodiscard]] inline char4 make_char4(signed char x, signed char y, signed char z, signed char w) {
   return {x, y, z, w};
 }
 [[nodiscard]] inline float2 make_float2(float x, float y) { return {x, y}; }
 [[nodiscard]] inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+[[nodiscard]] inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 [[nodiscard]] inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
   return {x, y, z, w};
+}
+
+/// Of the bytes of x, then y, those that the selector's nibbles name.
+[[nodiscard]] inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
+  const std::uint64_t bytes = std::uint64_t{y} << 32 | x;
+  unsigned result = 0;
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned byte = selector >> 4 * i & 7;
+    result |= static_cast<unsigned>(bytes >> 8 * byte & 255) << 8 * i;
+  }
+  return result;
 }
 
 using std::max;
 using std::min;
 
 inline void __syncthreads() { lmgc::cuda_on_host::wait_for_block(); }
-
-inline void __syncwarp() {
-  char nothing = 0;
-  lmgc::cuda_on_host::with_warp(nothing, [](const auto&) {});
-}
 
 template <typename T>
 [[nodiscard]] T __shfl_xor_sync(unsigned, T x, int mask) {
@@ -67,18 +77,4 @@ template <typename T>
     for (unsigned lane = 0; lane < 32; ++lane) part_of(lane).result = part_of(part_of(lane).from).x;
   });
   return part.result;
-}
-
-template <typename T>
-T atomicMax(T* at, T x) {
-  const T before = *at;
-  *at = std::max(before, x);
-  return before;
-}
-
-template <typename T>
-T atomicAdd(T* at, T x) {
-  const T before = *at;
-  *at += x;
-  return before;
 }

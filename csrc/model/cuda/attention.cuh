@@ -1,22 +1,19 @@
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
-#include <type_traits>
 
 #include "model/cuda/launch.h"
-#include "model/cuda/tensor_core.cuh"
 #include "model/cuda/warp.cuh"
-#include "model/formulas.h"
 
+/// What attention works on, and what a thread of a warp has of it.
 namespace lmgc::model::cuda {
 
-inline constexpr int kTileQueries = 16;  // rows of fragment A
-inline constexpr int kTileKeys = 64;
-inline constexpr int kTiles = kTileKeys / 8;                 // of fragment B
+inline constexpr int kTileKeys = 64;          // as many as a thread's fragments B are wide
+inline constexpr int kTiles = kTileKeys / 8;  // of fragment B
+inline constexpr int kKeys = kTileKeys / 4;   // of a tile, a thread's
 inline constexpr int kChunk = static_cast<int>(kDepthUnit);  // of a head's codes
 
-/// What a launch works on.
+/// What a launch works on. A slot is a lane's key-value head.
 struct Attention {
   Queries queries;
   Context context;
@@ -26,9 +23,22 @@ struct Attention {
   [[nodiscard]] __host__ __device__ int queries_of_slot() const {
     return static_cast<int>(heads.steps * heads.group);
   }
+  /// Tiles of so many queries.
+  [[nodiscard]] __host__ __device__ int tiles_of_slot(int queries) const {
+    return (queries_of_slot() + queries - 1) / queries;
+  }
   /// Keys that a query of a slot sees.
-  [[nodiscard]] __device__ int seen(int query) const {
+  [[nodiscard]] __host__ __device__ int seen(int query) const {
     return static_cast<int>(heads.position) + query / static_cast<int>(heads.group) + 1;
+  }
+  /// Keys that some query before this one sees.
+  [[nodiscard]] __host__ __device__ int seen_before(int query) const {
+    const int count = queries_of_slot();
+    return seen((query < count ? query : count) - 1);
+  }
+  /// Tiles of them.
+  [[nodiscard]] __host__ __device__ int key_tiles_before(int query) const {
+    return (seen_before(query) + kTileKeys - 1) / kTileKeys;
   }
   /// Where a query's head goes.
   [[nodiscard]] __device__ float* output(std::int64_t slot, int query) const {
@@ -40,90 +50,40 @@ struct Attention {
   }
 };
 
-/// Codes of queries g, and of g + 8 if kUpper, as thread 4 g + t of a warp has them. Order inside
-/// sums is free, so that a thread takes codes 16 t ... 16 t + 15 of each chunk of a head, and keys
-/// 16 t ... of each tile: whole pieces of 16 bytes. A slot is a lane's key-value head.
-template <int kChunks, bool kUpper>
-struct QueryTile {
-  static constexpr int kHalves = kUpper ? 2 : 1;
+[[nodiscard]] static inline __device__ int thread_g() {
+  return static_cast<int>(lane_of_warp()) / 4;
+}
+[[nodiscard]] static inline __device__ int thread_t() {
+  return static_cast<int>(lane_of_warp()) % 4;
+}
 
-  __device__ QueryTile(const Attention& job, std::int64_t slot, int first) {
-    const int count = job.queries_of_slot();
-    for (int half = 0; half < kHalves; ++half) {
-      const std::int64_t index = slot * count + min(first + 8 * half + g(), count - 1);
-      scale[half] = job.queries.scales[index];
-      const std::int8_t* from = job.queries.codes + index * (kChunks * kChunk) + 16 * t();
-      for (int chunk = 0; chunk < kChunks; ++chunk) {
-        codes[half][chunk] = *reinterpret_cast<const uint4*>(from + chunk * kChunk);
-      }
-    }
-    keys = job.context.keys + slot * job.context.capacity * (kChunks * kChunk);
+/// What thread 4 g + t of a warp has of a tile of kQueries queries and kTileKeys keys. 16: of
+/// queries g and g + 8, keys 16 t ... 16 t + 15. 8: of query g. 4: of query g % 4, half of them,
+/// the upper one if g >= 4, so that no thread idles. Order inside sums is free, so what a thread
+/// reads lies side by side.
+template <int kQueries>
+struct Share {
+  static constexpr int kHalves = kQueries > 8 ? 2 : 1;
+  static constexpr int kCount = kQueries < 8 ? kKeys / 2 : kKeys;  // keys
+  using Values = float[kHalves][kCount];
+
+  [[nodiscard]] static __device__ int query(int half) {
+    return kQueries < 8 ? thread_g() % kQueries : thread_g() + 8 * half;
   }
-
-  [[nodiscard]] static __device__ int g() { return static_cast<int>(lane_of_warp()) / 4; }
-  [[nodiscard]] static __device__ int t() { return static_cast<int>(lane_of_warp()) % 4; }
-
-  /// Key of column `column` of fragment `tile` of those from `base` on.
-  [[nodiscard]] static __device__ int key_of(int base, int tile, int column) {
-    return base + column / 2 * 16 + tile * 2 + column % 2;
+  [[nodiscard]] static __device__ bool is_upper() { return kQueries < 8 && thread_g() >= kQueries; }
+  [[nodiscard]] static __device__ int first_key() {
+    return kKeys * thread_t() + (is_upper() ? kCount : 0);
   }
-
-  /// Dot products with the keys from `base` on: fragments C.
-  __device__ void multiply(int base, std::int32_t (&sums)[kTiles][4]) const {
-#pragma unroll
-    for (int tile = 0; tile < kTiles; ++tile) {
-      const std::int8_t* from = keys + key_of(base, tile, g()) * (kChunks * kChunk) + 16 * t();
-      for (int i = 0; i < 4; ++i) sums[tile][i] = 0;
-#pragma unroll
-      for (int chunk = 0; chunk < kChunks; ++chunk) {
-        const uint4 key = *reinterpret_cast<const uint4*>(from + chunk * kChunk);
-        const uint4 low = codes[0][chunk];
-        const uint4 high = kUpper ? codes[kHalves - 1][chunk] : make_uint4(0, 0, 0, 0);
-        multiply_add(sums[tile], {low.x, high.x, low.y, high.y}, {key.x, key.y});
-        multiply_add(sums[tile], {low.z, high.z, low.w, high.w}, {key.z, key.w});
-      }
-    }
+  /// Of all threads of a query.
+  [[nodiscard]] static __device__ std::int32_t largest(std::int32_t x) {
+    x = warp_max<4>(x);
+    return kQueries < 8 ? max(x, __shfl_xor_sync(~0U, x, 4 * kQueries)) : x;
   }
-
-  float scale[kHalves];
-  uint4 codes[kHalves][kChunks];
-  const std::int8_t* keys;
+  template <typename Integer>
+  [[nodiscard]] static __device__ Integer sum(Integer x) {
+    x = warp_sum<4>(x);
+    return kQueries < 8 ? x + __shfl_xor_sync(~0U, x, 4 * kQueries) : x;
+  }
 };
-
-/// An attention weight of 15 bits as two codes: eight bits above, seven below.
-[[nodiscard]] static inline __device__ std::uint32_t upper_code(std::uint32_t weight) {
-  return weight >> 7;
-}
-[[nodiscard]] static inline __device__ std::uint32_t lower_code(std::uint32_t weight) {
-  return weight & 127;
-}
-[[nodiscard]] static inline __device__ float output_of(std::int32_t upper, std::int32_t lower,
-                                                       double factor) {
-  return static_cast<float>(static_cast<double>(std::int64_t{upper} * 128 + lower) * factor);
-}
-
-/// Calls launch(chunks of a head's codes, as a constant).
-template <typename Launch>
-void for_chunks(const Attention& job, const Launch& launch) {
-  switch (job.heads.depth / kChunk) {
-    case 1:
-      return launch(std::integral_constant<int, 1>());
-    case 2:
-      return launch(std::integral_constant<int, 2>());
-    case 3:
-      return launch(std::integral_constant<int, 3>());
-    case 4:
-      return launch(std::integral_constant<int, 4>());
-    default:
-      throw std::logic_error("lmgc: heads beyond kHeadLimit");
-  }
-}
-
-/// For many queries: memory does not grow with the context.
-void attend_many(const Attention& job, std::int64_t lanes, void* stream);
-/// For at most 8 queries a slot, and contexts whose scores shared memory holds.
-void attend_few(const Attention& job, std::int64_t lanes, void* stream);
-/// Whether it does.
-[[nodiscard]] bool is_few(const Attention& job);
 
 }  // namespace lmgc::model::cuda

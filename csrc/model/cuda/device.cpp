@@ -6,10 +6,44 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <cstddef>
+#include <vector>
 
 namespace lmgc::model::cuda {
+namespace {
+
+struct Facts {
+  int multiprocessors, shared_bytes, major, minor;
+};
+
+/// Of the current device; asked of the driver once, since every launch asks.
+const Facts& facts() {
+  static const std::vector<Facts> of_all = [] {
+    int count = 0;
+    C10_CUDA_CHECK(cudaGetDeviceCount(&count));
+    std::vector<Facts> all;
+    for (int device = 0; device < count; ++device) {
+      const auto attribute = [device](cudaDeviceAttr which) {
+        int value = 0;
+        C10_CUDA_CHECK(cudaDeviceGetAttribute(&value, which, device));
+        return value;
+      };
+      all.push_back({attribute(cudaDevAttrMultiProcessorCount),
+                     attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin),
+                     attribute(cudaDevAttrComputeCapabilityMajor),
+                     attribute(cudaDevAttrComputeCapabilityMinor)});
+    }
+    return all;
+  }();
+  int device = 0;
+  C10_CUDA_CHECK(cudaGetDevice(&device));
+  return of_all[static_cast<std::size_t>(device)];
+}
+
+}  // namespace
 
 void* current_stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
+
+void wait_for_stream() { c10::cuda::getCurrentCUDAStream().synchronize(); }
 
 void check_launches() { C10_CUDA_KERNEL_LAUNCH_CHECK(); }
 
@@ -22,6 +56,18 @@ std::int64_t free_bytes(c10::Device device) {
   const std::int64_t kept =
       stats.reserved_bytes[kAll].current - stats.allocated_bytes[kAll].current;
   return static_cast<std::int64_t>(free) + kept;
+}
+
+std::int64_t multiprocessors() { return facts().multiprocessors; }
+
+std::int64_t shared_bytes() { return facts().shared_bytes; }
+
+bool has_warpgroup_products() {
+#ifdef LMGC_HOPPER
+  return facts().major == 9 && facts().minor == 0;
+#else
+  return false;
+#endif
 }
 
 }  // namespace lmgc::model::cuda

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "model/cuda/device.h"
+
 /// How kernels start, and the shared memory that they start with. tests/cuda_on_host has another
 /// file of this name, and one of tensor_core.cuh's, with which they run on the host.
 namespace lmgc::model::cuda {
@@ -11,15 +13,17 @@ namespace lmgc::model::cuda {
 /// Of the block, as much as its launch said.
 template <typename T>
 [[nodiscard]] static inline __device__ T* shared_memory() {
-  extern __shared__ __align__(128) unsigned char shared[];
+  extern __shared__ __align__(512) unsigned char shared[];  // as bricks need it
   return reinterpret_cast<T*>(shared);
 }
 
-/// Lets `kernel` have up to `bytes` of it on this device; if that refuses, the launch says so.
+/// Lets `kernel` have `bytes` of it. The limit is the kernel's, not a launch's, and other threads
+/// launch it too: it is the device's for all. If that is refused, the launch says so.
 template <typename Kernel>
 void allow_shared_memory(Kernel* kernel, std::int64_t bytes) {
+  if (bytes <= 48 << 10) return;  // any kernel may
   static_cast<void>(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                         static_cast<int>(bytes)));
+                                         static_cast<int>(shared_bytes())));
 }
 
 struct Grid {

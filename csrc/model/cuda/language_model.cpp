@@ -13,7 +13,7 @@ namespace lmgc::model::cuda {
 namespace {
 
 /// Rows that go through the layers together, where there are as many: enough to fill the device.
-constexpr std::int64_t kPassRows = 32768;
+constexpr std::int64_t kPassRows = 65536;
 /// Contexts beyond which more make the device no faster.
 constexpr std::int64_t kMostLanes = 8192;
 
@@ -74,8 +74,10 @@ Matrix LanguageModel::readout(std::span<const std::int32_t> tokens) const {
   require_own_process();
   const at::Tensor rows =
       at::tensor(at::ArrayRef<std::int32_t>(tokens.data(), tokens.size()), at::kInt).to(device_);
-  return matrix(weights_.head_codes.index_select(0, rows),
-                weights_.head_scales.index_select(0, rows));
+  Matrix readout =
+      matrix(weights_.head_codes.index_select(0, rows), weights_.head_scales.index_select(0, rows));
+  wait_for_stream();
+  return readout;
 }
 
 std::unique_ptr<KeyValueCache> LanguageModel::cache(std::int64_t lanes,
@@ -95,6 +97,7 @@ std::int64_t LanguageModel::lanes(std::int64_t capacity) const {
 at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
                                  std::span<const std::uint8_t> wanted,
                                  const Matrix& readout) const {
+  require_own_process();
   TORCH_CHECK_VALUE(tokens.dim() == 2 && tokens.scalar_type() == at::kInt &&
                         tokens.device() == device_ && tokens.is_contiguous() &&
                         tokens.size(1) == static_cast<std::int64_t>(wanted.size()),

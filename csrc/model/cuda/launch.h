@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "host_device.h"
+
 /// The model's loops on a CUDA device, enqueued on `stream` (a cudaStream_t). Pointers are the
 /// device's. Bits are those of model/kernels.h, which says what each does.
 namespace lmgc::model::cuda {
@@ -12,19 +14,45 @@ inline constexpr std::int64_t kColumnUnit = 96;
 inline constexpr std::int64_t kRowUnit = 128;
 /// Codes of a row, zeros past the last; heads and contexts too.
 inline constexpr std::int64_t kDepthUnit = 64;
-/// Tokens whose value codes of one dimension lie side by side.
-inline constexpr std::int64_t kTokenRun = 16;
 /// Longest head.
 inline constexpr std::int64_t kHeadLimit = 256;
 
-/// Codes [rows, depth], and their rows' scales.
+/// Codes of matrices lie in bricks, as tensor cores want them in shared memory: of kBrickRows rows,
+/// kDepthUnit codes each, whose pieces of 16 bytes are turned about so that 8 rows' pieces lie in
+/// different banks. Bricks of the same rows follow one another.
+inline constexpr std::int64_t kBrickRows = 8;
+inline constexpr std::int64_t kPieceBytes = 16;
+inline constexpr std::int64_t kBrickBytes = kBrickRows * kDepthUnit;
+
+/// Which piece of a row lies at `piece`, and the other way round.
+[[nodiscard]] LMGC_HOST_DEVICE constexpr std::int64_t turned(std::int64_t row, std::int64_t piece) {
+  return piece ^ (row >> 1 & (kDepthUnit / kPieceBytes - 1));
+}
+
+/// Where code `i` of a row lies, `depth` codes long.
+[[nodiscard]] LMGC_HOST_DEVICE constexpr std::int64_t place_of(std::int64_t row, std::int64_t i,
+                                                               std::int64_t depth) {
+  return row / kBrickRows * kBrickRows * depth + i / kDepthUnit * kBrickBytes +
+         row % kBrickRows * kDepthUnit + turned(row, i % kDepthUnit / kPieceBytes) * kPieceBytes +
+         i % kPieceBytes;
+}
+
+/// Which of 16 columns lies at a row of a pair of bricks: by them thread 4 g + t of a warp has, of
+/// two fragments C side by side, columns 4 t ... 4 t + 3.
+inline constexpr std::int64_t kColumnRun = 16;
+[[nodiscard]] constexpr std::int64_t column_at(std::int64_t row) {
+  return row % 8 / 2 * 4 + row / 8 * 2 + row % 2;
+}
+
+/// Rows of codes, and their scales.
 struct Left {
   const std::int8_t* codes;
   const float* scales;
   std::int64_t rows;
 };
 
-/// Codes [columns rounded up to kColumnUnit, depth], and their rows' scales and biases.
+/// Columns, as rows of codes in the order of column_at; their scales and biases. All rounded up to
+/// kColumnUnit.
 struct Right {
   const std::int8_t* codes;
   const float* scales;
@@ -38,7 +66,7 @@ struct Floats {
   std::int64_t stride;
 };
 
-/// Where codes and scales of rows go, `depth` codes each.
+/// Where codes (in bricks) and scales of rows go, `depth` codes each.
 struct CodeRows {
   std::int8_t* codes;
   float* scales;
@@ -49,7 +77,9 @@ struct CodeRows {
 void multiply(const Left& left, const Right& right, Floats out, void* stream);
 /// out += values of the product.
 void multiply_accumulate(const Left& left, const Right& right, Floats out, void* stream);
-/// out [rows, columns / 2] = silu(gate) * up, where `right` has a gate and its up by turns.
+/// Gates, then their ups: so many columns by turns.
+inline constexpr std::int64_t kGateRun = 2;
+/// out [rows, columns / 2] = silu(gate) * up, of gates and ups by turns.
 void multiply_gate(const Left& left, const Right& right, Floats out, void* stream);
 /// out = gelu of the values.
 void multiply_gelu(const Left& left, const Right& right, Floats out, void* stream);
@@ -83,9 +113,9 @@ void quantize(Floats x, std::int64_t rows, std::int64_t width, CodeRows out, voi
 /// `lanes` contexts of one layer, with room for `capacity` tokens each, a multiple of kDepthUnit.
 /// `depth`: of a head, head_width rounded up to kDepthUnit.
 struct Context {
-  std::int8_t* keys;    ///< [lane, kv head, token, depth]
-  std::int8_t* values;  ///< [lane, kv head, token / kTokenRun, depth, token % kTokenRun]
-  float* key_scales;    ///< [lane, kv head, token], as are the next
+  std::int8_t* keys;  ///< [lane, kv head, token, depth]
+  std::int8_t* values;
+  float* key_scales;  ///< [lane, kv head, token]
   float* value_scales;
   std::int64_t capacity;
 };

@@ -1,72 +1,77 @@
+#include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "model/cuda/enqueue.cuh"
 #include "model/cuda/launch.h"
-#include "model/cuda/warp.cuh"
-#include "model/formulas.h"
+#include "model/cuda/row_warps.cuh"
 
 /// What is done to one row between products, by a warp a row.
 namespace lmgc::model::cuda {
 namespace {
 
-constexpr unsigned kWarps = 8;  // of a block
-constexpr unsigned kThreads = kWarps * kWarp;
+/// Fours of a row that a thread holds, at most: longer rows are read again each time, which kHeld =
+/// 0 says.
+constexpr int kMostHeld = 16;
 
-[[nodiscard]] unsigned blocks_of(std::int64_t warps) {
-  return static_cast<unsigned>((warps + kWarps - 1) / kWarps);
-}
-
-[[nodiscard]] __device__ std::int64_t warp_index() {
-  return std::int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
-}
-
-/// Calls body(i, x[i] four at a time) for this thread's share of a row; past `count` there are
-/// zeros.
-template <typename Body>
-__device__ void for_fours(const float* x, int count, int end, const Body& body) {
-  for (int i = 4 * static_cast<int>(lane_of_warp()); i < end; i += 4 * static_cast<int>(kWarp)) {
-    float4 four = make_float4(0, 0, 0, 0);
-    if (i < count) four = *reinterpret_cast<const float4*>(x + i);
-    if (i + 1 >= count) four.y = 0;
-    if (i + 2 >= count) four.z = 0;
-    if (i + 3 >= count) four.w = 0;
-    body(i, four);
+/// A warp's row of floats; past its `count` there are zeros.
+template <int kHeld>
+class Row {
+ public:
+  __device__ Row(const float* x, int count) : x_(x), count_(count) {
+#pragma unroll
+    for (int k = 0; k < kHeld; ++k) held_[k] = read(index(k));
   }
-}
 
-[[nodiscard]] __device__ std::int32_t largest_bits(float4 x) {
-  return max(max(magnitude_bits(x.x), magnitude_bits(x.y)),
-             max(magnitude_bits(x.z), magnitude_bits(x.w)));
-}
+  /// Calls body(i, x[i] four at a time) for this thread's share of the first `end`.
+  template <typename Body>
+  __device__ void for_fours(int end, const Body& body) const {
+    if constexpr (kHeld > 0) {
+#pragma unroll
+      for (int k = 0; k < kHeld; ++k) {
+        if (index(k) < end) body(index(k), held_[k]);
+      }
+    } else {
+      for (int k = 0; index(k) < end; ++k) body(index(k), read(index(k)));
+    }
+  }
 
-[[nodiscard]] __device__ std::int64_t square_of_code(float x, float inverse) {
-  const std::int32_t code = round_to_int(x * inverse);
-  return code * code;
-}
+  [[nodiscard]] __device__ int count() const { return count_; }
+
+ private:
+  [[nodiscard]] static __device__ int index(int k) {
+    return 4 * static_cast<int>(lane_of_warp() + static_cast<unsigned>(k) * kWarp);
+  }
+  [[nodiscard]] __device__ float4 read(int i) const {
+    float4 four = make_float4(0, 0, 0, 0);
+    if (i < count_) four = *reinterpret_cast<const float4*>(x_ + i);
+    if (i + 1 >= count_) four.y = 0;
+    if (i + 2 >= count_) four.z = 0;
+    if (i + 3 >= count_) four.w = 0;
+    return four;
+  }
+
+  const float* x_;
+  int count_;
+  float4 held_[kHeld > 0 ? kHeld : 1];
+};
 
 [[nodiscard]] __device__ std::int32_t sum_of_codes(float4 x, float inverse) {
   return round_to_int(x.x * inverse) + round_to_int(x.y * inverse) + round_to_int(x.z * inverse) +
          round_to_int(x.w * inverse);
 }
 
-[[nodiscard]] __device__ char4 codes_of(float4 x, float inverse) {
-  return make_char4(static_cast<signed char>(round_to_int(x.x * inverse)),
-                    static_cast<signed char>(round_to_int(x.y * inverse)),
-                    static_cast<signed char>(round_to_int(x.z * inverse)),
-                    static_cast<signed char>(round_to_int(x.w * inverse)));
-}
-
 /// Codes of value(i, x[i]), which takes and returns four.
-template <typename Value>
-__device__ void write_codes(const float* x, int count, const CodeRows& out, std::int64_t row,
+template <int kHeld, typename Value>
+__device__ void write_codes(const Row<kHeld>& x, const CodeRows& out, std::int64_t row,
                             const Value& value) {
   std::int32_t largest = 0;
-  for_fours(x, count, count,
-            [&](int i, float4 four) { largest = max(largest, largest_bits(value(i, four))); });
+  x.for_fours(x.count(),
+              [&](int i, float4 four) { largest = max(largest, largest_bits(value(i, four))); });
   const Quantizer q = quantizer(warp_max(largest), kCodeLimit);
-  std::int8_t* codes = out.codes + row * out.depth;
-  for_fours(x, count, static_cast<int>(out.depth), [&](int i, float4 four) {
-    *reinterpret_cast<char4*>(codes + i) = codes_of(i < count ? value(i, four) : four, q.inverse);
+  x.for_fours(static_cast<int>(out.depth), [&](int i, float4 four) {
+    *reinterpret_cast<char4*>(out.codes + place_of(row, i, out.depth)) =
+        codes_of(i < x.count() ? value(i, four) : four, q.inverse);
   });
   if (lane_of_warp() == 0) out.scales[row] = q.scale;
 }
@@ -87,18 +92,17 @@ __global__ void embed_kernel(const std::int32_t* tokens, std::int64_t rows, int 
   }
 }
 
-template <bool kLayerNorm>
+template <int kHeld, bool kLayerNorm>
 __global__ void normalize_kernel(Floats x, const std::int32_t* chosen, std::int64_t rows, int width,
                                  const Norm norm, CodeRows out) {
   const std::int64_t row = warp_index();
   if (row >= rows) return;
-  const float* from = x.values + (chosen == nullptr ? row : chosen[row]) * x.stride;
+  const Row<kHeld> from(x.values + (chosen == nullptr ? row : chosen[row]) * x.stride, width);
   std::int32_t largest = 0;
-  for_fours(from, width, width,
-            [&](int, float4 four) { largest = max(largest, largest_bits(four)); });
+  from.for_fours(width, [&](int, float4 four) { largest = max(largest, largest_bits(four)); });
   const Quantizer q = quantizer(warp_max(largest), kWeightLimit);
   std::int64_t sum = 0, squares = 0;
-  for_fours(from, width, width, [&](int, float4 four) {
+  from.for_fours(width, [&](int, float4 four) {
     if constexpr (kLayerNorm) sum += sum_of_codes(four, q.inverse);
     squares += square_of_code(four.x, q.inverse) + square_of_code(four.y, q.inverse) +
                square_of_code(four.z, q.inverse) + square_of_code(four.w, q.inverse);
@@ -107,7 +111,7 @@ __global__ void normalize_kernel(Floats x, const std::int32_t* chosen, std::int6
   if constexpr (kLayerNorm) {
     const LayerNormTerms terms =
         layer_norm_terms(warp_sum(sum), squares, width, q.scale, norm.epsilon);
-    write_codes(from, width, out, row, [&](int i, float4 four) {
+    write_codes(from, out, row, [&](int i, float4 four) {
       const float4 gains = *reinterpret_cast<const float4*>(norm.gains + i);
       const float4 biases = *reinterpret_cast<const float4*>(norm.biases + i);
       return make_float4((four.x - terms.mean) * terms.factor * gains.x + biases.x,
@@ -117,7 +121,7 @@ __global__ void normalize_kernel(Floats x, const std::int32_t* chosen, std::int6
     });
   } else {
     const float factor = norm_factor(squares, width, q.scale, norm.epsilon);
-    write_codes(from, width, out, row, [&](int i, float4 four) {
+    write_codes(from, out, row, [&](int i, float4 four) {
       const float4 gains = *reinterpret_cast<const float4*>(norm.gains + i);
       return make_float4(four.x * factor * gains.x, four.y * factor * gains.y,
                          four.z * factor * gains.z, four.w * factor * gains.w);
@@ -125,144 +129,50 @@ __global__ void normalize_kernel(Floats x, const std::int32_t* chosen, std::int6
   }
 }
 
+template <int kHeld>
 __global__ void quantize_kernel(Floats x, std::int64_t rows, int width, CodeRows out) {
   const std::int64_t row = warp_index();
   if (row >= rows) return;
-  write_codes(x.values + row * x.stride, width, out, row, [](int, float4 four) { return four; });
+  write_codes(Row<kHeld>(x.values + row * x.stride, width), out, row,
+              [](int, float4 four) { return four; });
 }
 
-/// A warp a head of a row; a thread has kPairs pairs (i, i + half) of it.
-template <int kPairs, bool kNormed, bool kRotated>
-__global__ void split_heads_kernel(Floats values, int rows, const Heads heads,
-                                   const Placement placement, const Queries queries,
-                                   const Context context) {
-  const auto row = static_cast<int>(warp_index()), head = static_cast<int>(blockIdx.y);
-  if (row >= rows) return;
-  const int kv_heads = static_cast<int>(heads.kv_heads), group = static_cast<int>(heads.group);
-  const int steps = static_cast<int>(heads.steps), width = static_cast<int>(heads.head_width);
-  const int half = kRotated ? width / 2 : (width + 1) / 2;
-  const int lane = row / steps, step = row % steps, query_heads = kv_heads * group;
-  const int position = static_cast<int>(heads.position) + step;
-  const bool is_query = head < query_heads, is_value = head >= query_heads + kv_heads;
-
-  const float* from = values.values + row * values.stride + head * heads.head_width;
-  float a[kPairs] = {}, b[kPairs] = {};
-  const auto for_pairs = [&](const auto& body) {
-#pragma unroll
-    for (int k = 0; k < kPairs; ++k) {
-      const int i = static_cast<int>(lane_of_warp()) + k * static_cast<int>(kWarp);
-      if (i < half) body(k, i);
-    }
-  };
-  /// Of an odd width, which is not rotated, the last has no partner.
-  const auto has_partner = [&](int i) { return kRotated || half + i < width; };
-  const auto quantizer_of_head = [&](std::int32_t limit) {
-    std::int32_t largest = 0;
-    for_pairs([&](int k, int) {
-      largest = max(largest, max(magnitude_bits(a[k]), magnitude_bits(b[k])));
-    });
-    return quantizer(warp_max(largest), limit);
-  };
-  for_pairs([&](int k, int i) {
-    a[k] = from[i];
-    if (has_partner(i)) b[k] = from[half + i];
-  });
-  if (kNormed && !is_value) {
-    const float* gains = is_query ? placement.query_gains : placement.key_gains;
-    const Quantizer q = quantizer_of_head(kWeightLimit);
-    std::int64_t squares = 0;
-    for_pairs([&](int k, int) {
-      squares += square_of_code(a[k], q.inverse) + square_of_code(b[k], q.inverse);
-    });
-    const float factor = norm_factor(warp_sum(squares), width, q.scale, placement.epsilon);
-    for_pairs([&](int k, int i) {
-      a[k] = a[k] * factor * gains[i];
-      if (has_partner(i)) b[k] = b[k] * factor * gains[half + i];
-    });
-  }
-  if (kRotated && !is_value) {
-    for_pairs([&](int k, int i) {
-      const float cosine = placement.cosines[position * half + i];
-      const float sine = placement.sines[position * half + i];
-      const float before = a[k];
-      a[k] = before * cosine - b[k] * sine;
-      b[k] = b[k] * cosine + before * sine;
-    });
-  }
-  const Quantizer q = quantizer_of_head(kCodeLimit);
-
-  std::int8_t* to;          // of the head's first code
-  std::int64_t stride = 1;  // of its codes
-  float* scale;
-  if (is_query) {
-    const std::int64_t query = std::int64_t{lane} * kv_heads + head / group;
-    const std::int64_t index = (query * steps + step) * group + head % group;
-    to = queries.codes + index * heads.depth;
-    scale = queries.scales + index;
+/// Calls launch(fours of a row that a thread holds, as a constant).
+template <int kHeld = 1, typename Launch>
+void for_held(std::int64_t depth, const Launch& launch) {
+  if (depth <= std::int64_t{kHeld} * 4 * kWarp) {
+    launch(std::integral_constant<int, kHeld>());
+  } else if constexpr (kHeld == kMostHeld) {
+    launch(std::integral_constant<int, 0>());
   } else {
-    const std::int64_t slot = std::int64_t{lane} * kv_heads + (head - query_heads) % kv_heads;
-    const std::int64_t token = slot * context.capacity + position;
-    if (is_value) {
-      to = context.values +
-           (slot * context.capacity + position / kTokenRun * kTokenRun) * heads.depth +
-           position % kTokenRun;
-      stride = kTokenRun;
-      scale = context.value_scales + token;
-    } else {
-      to = context.keys + token * heads.depth;
-      scale = context.key_scales + token;
-    }
+    for_held<std::min(kHeld < 6 ? kHeld + 1 : kHeld + kHeld / 3, kMostHeld)>(depth, launch);
   }
-  for_pairs([&](int k, int i) {
-    to[i * stride] = static_cast<std::int8_t>(round_to_int(a[k] * q.inverse));
-    if (has_partner(i)) {
-      to[(half + i) * stride] = static_cast<std::int8_t>(round_to_int(b[k] * q.inverse));
-    }
-  });
-  if (lane_of_warp() == 0) *scale = is_query ? q.scale * placement.query_factor : q.scale;
-}
-
-template <int kPairs>
-[[nodiscard]] auto split_heads_kernel_of(const Placement& placement) {
-  const bool is_rotated = placement.cosines != nullptr;
-  if (placement.query_gains != nullptr) {
-    return is_rotated ? split_heads_kernel<kPairs, true, true>
-                      : split_heads_kernel<kPairs, true, false>;
-  }
-  return is_rotated ? split_heads_kernel<kPairs, false, true>
-                    : split_heads_kernel<kPairs, false, false>;
 }
 
 }  // namespace
 
 void embed(const std::int32_t* tokens, std::int64_t rows, std::int64_t steps,
            const Embedding& embedding, Floats out, void* stream) {
-  enqueue(embed_kernel, {blocks_of(rows), kThreads}, stream, tokens, rows, static_cast<int>(steps),
-          embedding, out);
+  enqueue(embed_kernel, {blocks_of(rows), kRowThreads}, stream, tokens, rows,
+          static_cast<int>(steps), embedding, out);
 }
 
 void normalize(Floats x, const std::int32_t* chosen, std::int64_t rows, std::int64_t width,
                const Norm& norm, CodeRows out, void* stream) {
-  const auto kernel = norm.biases == nullptr ? normalize_kernel<false> : normalize_kernel<true>;
-  enqueue(kernel, {blocks_of(rows), kThreads}, stream, x, chosen, rows, static_cast<int>(width),
-          norm, out);
+  for_held(out.depth, [&](auto held) {
+    constexpr int kHeld = decltype(held)::value;
+    const auto kernel =
+        norm.biases == nullptr ? normalize_kernel<kHeld, false> : normalize_kernel<kHeld, true>;
+    enqueue(kernel, {blocks_of(rows), kRowThreads}, stream, x, chosen, rows,
+            static_cast<int>(width), norm, out);
+  });
 }
 
 void quantize(Floats x, std::int64_t rows, std::int64_t width, CodeRows out, void* stream) {
-  enqueue(quantize_kernel, {blocks_of(rows), kThreads}, stream, x, rows, static_cast<int>(width),
-          out);
-}
-
-void split_heads(Floats values, std::int64_t lanes, const Heads& heads, const Placement& placement,
-                 const Queries& queries, const Context& context, void* stream) {
-  const std::int64_t rows = lanes * heads.steps;
-  const auto kernel = heads.head_width <= 2 * kWarp   ? split_heads_kernel_of<1>(placement)
-                      : heads.head_width <= 4 * kWarp ? split_heads_kernel_of<2>(placement)
-                                                      : split_heads_kernel_of<4>(placement);
-  static_assert(kHeadLimit <= 8 * kWarp);
-  const dim3 grid(blocks_of(rows), static_cast<unsigned>(heads.kv_heads * (heads.group + 2)));
-  enqueue(kernel, {grid, kThreads}, stream, values, static_cast<int>(rows), heads, placement,
-          queries, context);
+  for_held(out.depth, [&](auto held) {
+    enqueue(quantize_kernel<decltype(held)::value>, {blocks_of(rows), kRowThreads}, stream, x, rows,
+            static_cast<int>(width), out);
+  });
 }
 
 }  // namespace lmgc::model::cuda

@@ -24,6 +24,11 @@ static inline __device__ void wait_for_copies() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kUnderWay) : "memory");
 }
 
+/// Into the cache that all share.
+static inline __device__ void prefetch(const void* from) {
+  asm volatile("prefetch.global.L2 [%0];\n" ::"l"(from));
+}
+
 /// Four matrices of 8 rows of 16 bytes; each thread gives the address of one row.
 static inline __device__ void load_matrices(std::uint32_t (&to)[4], unsigned row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];\n"

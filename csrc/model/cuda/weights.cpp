@@ -1,9 +1,11 @@
 #include "model/cuda/weights.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <string>
 
+#include "model/cuda/device.h"
 #include "model/kernels.h"
 #include "model/weights.h"
 
@@ -15,9 +17,37 @@ at::Tensor padded(const at::Tensor& tensor, std::int64_t size) {
   return at::constant_pad_nd(tensor, {0, size - tensor.size(0)});
 }
 
-/// Halves of `tensor`'s rows by turns.
+/// Halves of `tensor`'s rows by turns of kGateRun.
 at::Tensor by_turns(const at::Tensor& tensor) {
-  return at::stack(tensor.chunk(2, 0), 1).flatten(0, 1);
+  std::vector<at::Tensor> halves;
+  for (const at::Tensor& half : tensor.chunk(2, 0)) {
+    std::vector<std::int64_t> padding(static_cast<std::size_t>(2 * half.dim()));
+    padding.back() = round_up(half.size(0), kGateRun) - half.size(0);
+    halves.push_back(at::constant_pad_nd(half, padding).unflatten(0, {-1, kGateRun}));
+  }
+  return at::stack(halves, 1).flatten(0, 2);
+}
+
+/// Rows [of kColumnRun, of kDepthUnit codes each] as Right has them.
+at::Tensor in_bricks(const at::Tensor& codes) {
+  constexpr std::int64_t kPieces = kDepthUnit / kPieceBytes;
+  std::vector<std::int64_t> columns, pieces;
+  for (std::int64_t row = 0; row < kColumnRun; ++row) columns.push_back(column_at(row));
+  for (std::int64_t row = 0; row < kBrickRows; ++row) {
+    for (std::int64_t piece = 0; piece < kPieces; ++piece) {
+      pieces.push_back(row * kPieces + turned(row, piece));
+    }
+  }
+  const auto index = [&](const std::vector<std::int64_t>& of) {
+    return at::tensor(of, at::kLong).to(codes.device());
+  };
+  return codes.unflatten(0, {-1, kColumnRun})
+      .index_select(1, index(columns))
+      .reshape({-1, kBrickRows, codes.size(1) / kDepthUnit, kPieces, kPieceBytes})
+      .transpose(1, 2)
+      .flatten(2, 3)
+      .index_select(2, index(pieces))
+      .contiguous();
 }
 
 /// Reads tensors to the device.
@@ -77,14 +107,15 @@ class DeviceReader {
 
 Right Matrix::right() const {
   return {codes.const_data_ptr<std::int8_t>(), scales.const_data_ptr<float>(),
-          pointer<float>(biases), columns, codes.size(1)};
+          pointer<float>(biases), columns, depth};
 }
 
 Matrix matrix(const at::Tensor& codes, const at::Tensor& scales, const at::Tensor& biases) {
-  const std::int64_t columns = codes.size(0), depth = codes.size(1);
-  const std::int64_t rows = round_up(columns, kColumnUnit);
-  return {at::constant_pad_nd(codes, {0, round_up(depth, kDepthUnit) - depth, 0, rows - columns}),
-          padded(scales, rows), biases.defined() ? padded(biases, rows) : at::Tensor(), columns};
+  const std::int64_t columns = codes.size(0), rows = round_up(columns, kColumnUnit);
+  const std::int64_t depth = round_up(codes.size(1), kDepthUnit);
+  return {in_bricks(at::constant_pad_nd(codes, {0, depth - codes.size(1), 0, rows - columns})),
+          padded(scales, rows), biases.defined() ? padded(biases, rows) : at::Tensor(), columns,
+          depth};
 }
 
 Weights::Weights(const Architecture& a, const TensorMap& tensors, c10::Device device) {
@@ -109,6 +140,8 @@ Weights::Weights(const Architecture& a, const TensorMap& tensors, c10::Device de
   for (std::int64_t i = 0; i < a.layers; ++i) {
     layers.push_back(here.layer("layers." + std::to_string(i) + "."));
   }
+  const c10::DeviceGuard guard(device);
+  wait_for_stream();  // others will read it by streams of their own
 }
 
 }  // namespace lmgc::model::cuda

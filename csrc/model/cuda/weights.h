@@ -21,7 +21,7 @@ template <typename T>
 struct Matrix {
   at::Tensor codes, scales;
   at::Tensor biases;  ///< undefined: none
-  std::int64_t columns = 0;
+  std::int64_t columns = 0, depth = 0;
 
   [[nodiscard]] Right right() const;
 };

@@ -28,6 +28,7 @@ template <typename... Parameters>
 void enqueue(void (*kernel)(Parameters...), const Grid& grid, void*,
              const std::type_identity_t<Parameters>&... arguments) {
   std::size_t index = 0;
+  gridDim = {grid.blocks.x, grid.blocks.y, 1};
   for (unsigned y = 0; y < grid.blocks.y; ++y) {
     for (unsigned x = 0; x < grid.blocks.x; ++x) {
       const cuda_on_host::GuardedMemory shared(static_cast<std::size_t>(grid.shared_bytes));

@@ -25,22 +25,24 @@ namespace lmgc::model::cuda {
 }
 
 static inline void copy_async(unsigned to, const void* from) {
-  const auto running = cuda_on_host::running();
-  running.copies.push_back(
-      {shared_piece(to), static_cast<const std::byte*>(from), running.copy_groups});
+  auto& under_way = cuda_on_host::running().under_way;
+  under_way.copies.push_back(
+      {shared_piece(to), static_cast<const std::byte*>(from), under_way.copy_groups});
 }
 
-static inline void commit_copies() { ++cuda_on_host::running().copy_groups; }
+static inline void commit_copies() { ++cuda_on_host::running().under_way.copy_groups; }
 
 template <int kUnderWay>
 static inline void wait_for_copies() {
-  const auto running = cuda_on_host::running();
-  std::erase_if(running.copies, [&](const cuda_on_host::Copy& copy) {
-    const bool is_due = copy.group + kUnderWay < running.copy_groups;
+  auto& under_way = cuda_on_host::running().under_way;
+  std::erase_if(under_way.copies, [&](const cuda_on_host::Copy& copy) {
+    const bool is_due = copy.group + kUnderWay < under_way.copy_groups;
     if (is_due) std::memcpy(copy.to, copy.from, 16);
     return is_due;
   });
 }
+
+static inline void prefetch(const void*) {}
 
 static inline void load_matrices(std::uint32_t (&to)[4], unsigned row) {
   struct Part {
