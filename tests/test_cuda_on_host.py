@@ -66,7 +66,9 @@ def test_scores_are_the_same_bits(kernels: Any, architecture: Shape, biases: boo
         assert torch.equal(scores(device, tokens, sizes), expected), (lanes, sizes)
 
 
-@pytest.mark.parametrize(("depth", "rows"), [(700, 300), (960, 70), (1500, 70), (2200, 70), (2300, 70)])
+@pytest.mark.parametrize(
+    ("depth", "rows"), [(700, 300), (960, 70), (1500, 70), (2200, 70), (2300, 70)]
+)
 def test_deep_products(kernels: Any, depth: int, rows: int) -> None:
     """What a block of a Hopper has room for beside columns so deep: a tile of rows for each team,
     which takes several; two in parts; none.
