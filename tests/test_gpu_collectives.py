@@ -52,20 +52,23 @@ def test_payloads_go_by_the_groups_backend(reports: dict[str, Reports], backend:
         assert report["payloads over"] == (["None"] if backend == "gloo" else ["None", "cuda:0"])
 
 
+def cases(report: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Of FSDP or HSDP, as many as there must be."""
+    found = [case for case in report.values() if isinstance(case, dict)]
+    assert len(found) == count, report
+    return found
+
+
 @pytest.mark.parametrize("backend", SCENARIOS)
 def test_fsdp_has_the_same_bits_at_every_step(reports: dict[str, Reports], backend: str) -> None:
     for report in reports[backend]:
-        cases = [case for case in report["fsdp"].values() if isinstance(case, dict)]
-        assert len(cases) == 6
-        for case in cases:
+        for case in cases(report["fsdp"], 6):
             assert case["same"] and case["calls"] > 0, report["fsdp"]
 
 
 @pytest.mark.parametrize("backend", SCENARIOS)
 def test_hsdp_has_the_same_bits_and_learns(reports: dict[str, Reports], backend: str) -> None:
     for report in reports[backend]:
-        cases = [case for case in report["hsdp"].values() if isinstance(case, dict)]
-        assert len(cases) == 3
-        for case in cases:
+        for case in cases(report["hsdp"], 3):
             assert case["same"] and case["identical"] and case["histories"] > 0, report["hsdp"]
             assert case["sizes"][7] < 0.97 * case["sizes"][1], report["hsdp"]

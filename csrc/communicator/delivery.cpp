@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "collective/device_transfer.h"
+
 namespace lmgc::communicator {
 namespace {
 
@@ -32,8 +34,7 @@ void deliver(const at::Tensor& result, const std::vector<at::Tensor>& outputs) {
 
 DeviceDelivery::DeviceDelivery(std::vector<at::Tensor> outputs, const at::Tensor& pinned)
     : outputs_(std::move(outputs)),
-      stream_(c10::impl::VirtualGuardImpl(outputs_.front().device().type())
-                  .getStreamFromGlobalPool(outputs_.front().device())),
+      stream_(collective::new_stream(outputs_.front().device())),
       host_(pinned_for(outputs_, pinned)) {}
 
 void DeviceDelivery::start(const at::Tensor& result) {

@@ -99,17 +99,28 @@ struct Quantizer {
   return float_of(bits_of(power) + static_cast<std::int32_t>(whole));
 }
 
-/// x / y of what logistic divides: y = 1 + e, x = 1 or e.
+/// x / y of what logistic divides: y = 1 + e, x = 1 or e; `inverse` is 1 / y, off by up to 1 ulp.
+/// `fma` rounds to nearest, `fma_upwards` up, which makes the results right, all of them
+/// (tests/cuda_on_host/quotient.cpp).
+template <typename Fma, typename FmaUpwards>
+[[nodiscard]] static inline LMGC_HOST_DEVICE float quotient_by(float inverse, float x, float y,
+                                                               const Fma& fma,
+                                                               const FmaUpwards& fma_upwards) {
+  inverse = fma_upwards(fma(-y, inverse, 1.0F), inverse, inverse);
+  const float near = x * inverse;
+  return fma(fma(-y, near, x), inverse, near);
+}
+
+/// x / y of what logistic divides.
 [[nodiscard]] static inline LMGC_HOST_DEVICE float quotient(float x, float y) {
 #ifdef __CUDA_ARCH__
   // As CUDA's division does it for most numbers, but without its branch to the others, at which
-  // threads would wait. `inverse` may be off by 1 ulp at first; that it is then rounded upwards
-  // makes the results right, all of them (tests/cuda_on_host/quotient.cpp).
+  // threads would wait.
   float inverse;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(y));
-  inverse = __fmaf_ru(__fmaf_rn(-y, inverse, 1.0F), inverse, inverse);
-  const float near = x * inverse;
-  return __fmaf_rn(__fmaf_rn(-y, near, x), inverse, near);
+  return quotient_by(
+      inverse, x, y, [](float a, float b, float c) { return __fmaf_rn(a, b, c); },
+      [](float a, float b, float c) { return __fmaf_ru(a, b, c); });
 #else
   return x / y;
 #endif

@@ -4,6 +4,8 @@
 #include <cfenv>
 #include <cmath>
 
+#include "model/formulas.h"
+
 namespace lmgc::cuda_on_host {
 namespace {
 
@@ -16,17 +18,13 @@ namespace {
   return result;
 }
 
-[[nodiscard]] float quotient(float x, float y, float inverse) {
-  inverse = multiply_add_upwards(multiply_add(-y, inverse, 1.0F), inverse, inverse);
-  const float near = x * inverse;
-  return multiply_add(multiply_add(-y, near, x), inverse, near);
-}
-
 [[nodiscard]] std::int64_t wrong(float x, float y) {
   const auto inverse = std::bit_cast<std::int32_t>(1.0F / y);
   std::int64_t count = 0;
   for (int ulps = -2; ulps <= 2; ++ulps) {
-    count += quotient(x, y, std::bit_cast<float>(inverse + ulps)) != x / y ? 1 : 0;
+    const float quotient = model::quotient_by(std::bit_cast<float>(inverse + ulps), x, y,
+                                              multiply_add, multiply_add_upwards);
+    count += quotient != x / y ? 1 : 0;
   }
   return count;
 }

@@ -7,7 +7,8 @@
 #include "model/cuda/device.h"
 
 /// How kernels start, and the shared memory that they start with. tests/cuda_on_host has another
-/// file of this name, and one of tensor_core.cuh's, with which they run on the host.
+/// file of this name, and of tensor_core.cuh's and warpgroup.cuh's, with which they run on the
+/// host.
 namespace lmgc::model::cuda {
 
 /// Of the block, as much as its launch said.

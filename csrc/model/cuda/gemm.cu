@@ -110,8 +110,7 @@ void launch(const Left& left, const Right& right, const Epilogue& epilogue, void
 
 template <typename Epilogue>
 void launch(const Left& left, const Right& right, const Epilogue& epilogue, void* stream) {
-  if (left.rows == 0) return;
-  if (can_be_resident(right)) return multiply_resident(left, right, epilogue, stream);
+  if (left.rows == 0 || multiply_resident(left, right, epilogue, stream)) return;
   right.biases == nullptr ? launch<false>(left, right, epilogue, stream)
                           : launch<true>(left, right, epilogue, stream);
 }

@@ -148,38 +148,35 @@ void launch(const Left& left, const Right& right, const Epilogue& epilogue, cons
 }
 
 template <int kColumns, typename Epilogue>
-void launch(const Left& left, const Right& right, const Epilogue& epilogue, void* stream) {
-  const Room room = room_of(right, kTeam * kColumns);
+void launch(const Left& left, const Right& right, const Epilogue& epilogue, const Room& room,
+            void* stream) {
   right.biases == nullptr ? launch<kColumns, false>(left, right, epilogue, room, stream)
                           : launch<kColumns, true>(left, right, epilogue, room, stream);
 }
 
-constexpr int kNarrow = static_cast<int>(kColumnUnit) / kTeam;
-
-/// Whether twice as many columns fit, beside whole tiles of the left side.
-[[nodiscard]] bool suits_wide(const Right& right) {
-  const Ring ring = room_of(right, 2 * kTeam * kNarrow).ring;
-  return ring.slots > 0 && ring.bricks * kDepthUnit == right.depth &&
-         (right.columns + kColumnUnit - 1) / kColumnUnit % 2 == 0;
-}
-
 }  // namespace
 
-bool can_be_resident(const Right& right) {
-  return has_warpgroup_products() && room_of(right, kTeam * kNarrow).ring.slots > 0;
-}
-
 template <typename Epilogue>
-void multiply_resident(const Left& left, const Right& right, const Epilogue& epilogue,
+bool multiply_resident(const Left& left, const Right& right, const Epilogue& epilogue,
                        void* stream) {
-  suits_wide(right) ? launch<2 * kNarrow>(left, right, epilogue, stream)
-                    : launch<kNarrow>(left, right, epilogue, stream);
+  if (!has_warpgroup_products()) return false;
+  constexpr int kNarrow = static_cast<int>(kColumnUnit) / kTeam, kWide = 2 * kNarrow;
+  const std::int64_t units = (right.columns + kColumnUnit - 1) / kColumnUnit;
+  const Room wide = room_of(right, kTeam * kWide);
+  if (units % 2 == 0 && wide.ring.bricks * kDepthUnit == right.depth) {
+    launch<kWide>(left, right, epilogue, wide, stream);
+    return true;
+  }
+  const Room narrow = room_of(right, kTeam * kNarrow);
+  if (narrow.ring.slots == 0) return false;
+  launch<kNarrow>(left, right, epilogue, narrow, stream);
+  return true;
 }
 
-template void multiply_resident(const Left&, const Right&, const Store&, void*);
-template void multiply_resident(const Left&, const Right&, const Accumulate&, void*);
-template void multiply_resident(const Left&, const Right&, const Gate&, void*);
-template void multiply_resident(const Left&, const Right&, const Gelu&, void*);
-template void multiply_resident(const Left&, const Right&, const Score&, void*);
+template bool multiply_resident(const Left&, const Right&, const Store&, void*);
+template bool multiply_resident(const Left&, const Right&, const Accumulate&, void*);
+template bool multiply_resident(const Left&, const Right&, const Gate&, void*);
+template bool multiply_resident(const Left&, const Right&, const Gelu&, void*);
+template bool multiply_resident(const Left&, const Right&, const Score&, void*);
 
 }  // namespace lmgc::model::cuda

@@ -29,6 +29,17 @@ inline constexpr unsigned kRowThreads = kRowWarps * kWarp;
   return code * code;
 }
 
+[[nodiscard]] static inline __device__ std::int64_t squares_of_codes(float4 x, float inverse) {
+  return square_of_code(x.x, inverse) + square_of_code(x.y, inverse) +
+         square_of_code(x.z, inverse) + square_of_code(x.w, inverse);
+}
+
+/// By a norm's factor, and its gains.
+[[nodiscard]] static inline __device__ float4 scaled(float4 x, float factor, float4 gains) {
+  return make_float4(x.x * factor * gains.x, x.y * factor * gains.y, x.z * factor * gains.z,
+                     x.w * factor * gains.w);
+}
+
 [[nodiscard]] static inline __device__ char4 codes_of(float4 x, float inverse) {
   return make_char4(static_cast<signed char>(round_to_int(x.x * inverse)),
                     static_cast<signed char>(round_to_int(x.y * inverse)),

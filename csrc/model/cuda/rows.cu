@@ -104,8 +104,7 @@ __global__ void normalize_kernel(Floats x, const std::int32_t* chosen, std::int6
   std::int64_t sum = 0, squares = 0;
   from.for_fours(width, [&](int, float4 four) {
     if constexpr (kLayerNorm) sum += sum_of_codes(four, q.inverse);
-    squares += square_of_code(four.x, q.inverse) + square_of_code(four.y, q.inverse) +
-               square_of_code(four.z, q.inverse) + square_of_code(four.w, q.inverse);
+    squares += squares_of_codes(four, q.inverse);
   });
   squares = warp_sum(squares);
   if constexpr (kLayerNorm) {
@@ -122,9 +121,7 @@ __global__ void normalize_kernel(Floats x, const std::int32_t* chosen, std::int6
   } else {
     const float factor = norm_factor(squares, width, q.scale, norm.epsilon);
     write_codes(from, out, row, [&](int i, float4 four) {
-      const float4 gains = *reinterpret_cast<const float4*>(norm.gains + i);
-      return make_float4(four.x * factor * gains.x, four.y * factor * gains.y,
-                         four.z * factor * gains.z, four.w * factor * gains.w);
+      return scaled(four, factor, *reinterpret_cast<const float4*>(norm.gains + i));
     });
   }
 }

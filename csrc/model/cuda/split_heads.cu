@@ -30,11 +30,6 @@ __device__ void write_four(std::int8_t* codes, int i, int end, char4 four) {
   }
 }
 
-[[nodiscard]] __device__ float4 scaled(float4 x, float factor, float4 gains) {
-  return make_float4(x.x * factor * gains.x, x.y * factor * gains.y, x.z * factor * gains.z,
-                     x.w * factor * gains.w);
-}
-
 /// x * c + y * s, with `sign` before s.
 [[nodiscard]] __device__ float4 rotated(float4 x, float4 c, float4 y, float4 s, float sign) {
   return make_float4(x.x * c.x + sign * (y.x * s.x), x.y * c.y + sign * (y.y * s.y),
@@ -54,7 +49,7 @@ __global__ void split_heads_kernel(Floats values, int rows, const Heads heads,
   const int half = kRotated ? width / 2 : (width + 1) / 2;
   const int lane = row / steps, step = row % steps, query_heads = kv_heads * group;
   const int position = static_cast<int>(heads.position) + step;
-  const int i = 4 * static_cast<int>(lane_of_warp() % kLanes), end = half;
+  const int i = 4 * static_cast<int>(lane_of_warp() % kLanes);
   const int other_end = width - half;  // of an odd width, which is not rotated, one shorter
   float4 cosines = make_float4(0, 0, 0, 0), sines = cosines;
   if (kRotated && i < half) {
@@ -70,7 +65,7 @@ __global__ void split_heads_kernel(Floats values, int rows, const Heads heads,
     const float* from = values.values + row * values.stride + head * width;
     float4 a = make_float4(0, 0, 0, 0), b = a;
     if (is_here && i < half) {
-      a = read_four<kWhole>(from, i, end);
+      a = read_four<kWhole>(from, i, half);
       b = read_four<kWhole>(from + half, i, other_end);
     }
     const auto quantizer_of_head = [&](std::int32_t limit) {
@@ -78,15 +73,12 @@ __global__ void split_heads_kernel(Floats values, int rows, const Heads heads,
     };
     if constexpr (kNormed) {  // all threads go along, since they wait for each other
       const Quantizer q = quantizer_of_head(kWeightLimit);
-      const std::int64_t squares = square_of_code(a.x, q.inverse) + square_of_code(a.y, q.inverse) +
-                                   square_of_code(a.z, q.inverse) + square_of_code(a.w, q.inverse) +
-                                   square_of_code(b.x, q.inverse) + square_of_code(b.y, q.inverse) +
-                                   square_of_code(b.z, q.inverse) + square_of_code(b.w, q.inverse);
+      const std::int64_t squares = squares_of_codes(a, q.inverse) + squares_of_codes(b, q.inverse);
       const float factor =
           norm_factor(warp_sum<kLanes>(squares), width, q.scale, placement.epsilon);
       if (is_here && !is_value && i < half) {
         const float* gains = is_query ? placement.query_gains : placement.key_gains;
-        a = scaled(a, factor, read_four<kWhole>(gains, i, end));
+        a = scaled(a, factor, read_four<kWhole>(gains, i, half));
         b = scaled(b, factor, read_four<kWhole>(gains + half, i, other_end));
       }
     }
@@ -111,7 +103,7 @@ __global__ void split_heads_kernel(Floats values, int rows, const Heads heads,
                          : is_value ? context.values
                                     : context.keys) +
                         index * heads.depth;
-      write_four<kWhole>(to, i, end, codes_of(a, q.inverse));
+      write_four<kWhole>(to, i, half, codes_of(a, q.inverse));
       write_four<kWhole>(to + half, i, other_end, codes_of(b, q.inverse));
     }
     if (lane_of_warp() % kLanes == 0) {

@@ -1,9 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
-#include <string_view>
-#include <utility>
+#include <functional>
+#include <string>
 
 #include "block.h"
 #include "model/cuda/tensor_core.cuh"
