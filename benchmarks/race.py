@@ -20,7 +20,7 @@ PLANNING = 50  # steps, in which `auto` has decided
 UNSHAPED = Link()
 TURNS = 3
 CELL_S = 5.0  # for all turns, but at least a step in each
-MOST_STEPS = 4  # in a turn
+MOST_STEPS = 16  # in a turn
 
 
 def progress_on(console: Console) -> Progress:
