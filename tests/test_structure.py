@@ -207,6 +207,21 @@ def test_rows_above_make_single_gradients_smaller(dtype: torch.dtype, least: flo
     assert rate(lmgc_torch.Codec("balanced", shapes=[(512, 256)]), gradient) < plain - least
 
 
+def test_rows_above_are_taken_where_they_know_more_than_history() -> None:
+    shape = (512, 256)
+
+    def of_few_samples(seed: int) -> torch.Tensor:  # others in each step
+        generator = torch.Generator().manual_seed(seed)
+        outputs = torch.randn(shape[0], 12, generator=generator)
+        return (outputs @ torch.randn(12, shape[1], generator=generator)).flatten()
+
+    codec = lmgc_torch.Codec("balanced", shapes=[shape])
+    alone = rate(codec, of_few_samples(9))
+    for seed in range(4):
+        codec.observe(of_few_samples(seed))
+    assert rate(codec, of_few_samples(9)) < alone + 0.005
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())

@@ -8,7 +8,7 @@ namespace lmgc::codec {
 /// coded by tiles, in parallel. Integers go by planes.
 class StructureRepresentation final : public Representation {
  public:
-  /// `rows_above`: tiles without history are predicted row from row, where that pays; it takes
+  /// `rows_above`: tiles are predicted row from row where history says less, or nothing; it takes
   /// two to four times as long. `own_rows`: encodes tiles in sections that learn from each other
   /// too, where that is shorter; it takes several times as long.
   StructureRepresentation(bool rows_above, bool own_rows)

@@ -159,10 +159,14 @@ class SymbolWriter {
   std::vector<std::size_t> sizes_;
 };
 
+struct EncodedTile {
+  std::vector<std::byte> code;
+  bool try_rows_above = false;  ///< they may save more than the model
+};
+
 template <DType dtype>
-std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile& tile,
-                                     const predict::Model* model, bool rows_above,
-                                     TileBuffers& buffers) {
+EncodedTile encode_floats(const std::byte* bytes, const predict::Tile& tile,
+                          const predict::Model* model, bool rows_above, TileBuffers& buffers) {
   const TileOrder<dtype> order(tile, model);
   const std::size_t count = tile.rows * tile.columns;
   const std::span<float> values = buffers.values.room(count);
@@ -221,7 +225,9 @@ std::vector<std::byte> encode_floats(const std::byte* bytes, const predict::Tile
   code.bytes(side_bytes);
   code.bytes(symbols);
   code.bytes(writer.raw());
-  return std::move(code.written());
+  return {std::move(code.written()),
+          rows_above && model != nullptr &&
+              predict::rows_above_may_save_more(values, predictions, tile.columns)};
 }
 
 }  // namespace
@@ -230,7 +236,10 @@ std::vector<std::byte> encode_tile(DType dtype, const std::byte* values, const p
                                    const predict::Model* model, bool rows_above,
                                    TileBuffers& buffers) {
   return serialize::with_float(dtype, [&]<DType type>() {
-    return encode_floats<type>(values, tile, model, rows_above, buffers);
+    EncodedTile encoded = encode_floats<type>(values, tile, model, rows_above, buffers);
+    if (!encoded.try_rows_above) return std::move(encoded.code);
+    EncodedTile without = encode_floats<type>(values, tile, nullptr, rows_above, buffers);
+    return std::move((without.code.size() < encoded.code.size() ? without : encoded).code);
   });
 }
 

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-/// Rows of a tile predicted from those just above them, with weights that are sent: for tiles that
-/// no history says anything about.
+/// Rows of a tile predicted from those just above them, with weights that are sent: for tiles of
+/// which history says little or nothing.
 namespace lmgc::predict {
 
 inline constexpr std::size_t kMaxRowsAbove = 32;

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kLeastRows = 32, kLeastColumns = 65;
 constexpr std::array<std::size_t, 4> kCounts{4, 8, 16, kMaxRowsAbove};
+constexpr std::size_t kLeastRowsToTry = 128;
+constexpr double kWorthTrying = 1.0 / 4;  // bits a value
 constexpr double kBitsPerWeight = 5.5;
 constexpr double kLeastSaved = 1.0 / 64;  // bits a value
 constexpr float kRidge = 0.003F;          // of the mean diagonal
@@ -173,17 +175,22 @@ std::vector<Solution> solutions_of(const Products& products) {
   return rows;
 }
 
-/// Of kCounts the one that saves most, by what least squares leaves; none if that is little.
+/// Of rows with kCounts[choice] rows above, by what least squares leaves.
+double saved_bits_by(std::span<const Solution> rows, std::size_t choice, std::size_t columns) {
+  std::int64_t squares = 0;  // octaves saved, in 1/65536
+  for (const Solution& row : rows) {
+    if (row.own > 0) squares += wide::log2_q16(row.own) - wide::log2_q16(row.left[choice]);
+  }
+  return static_cast<double>(squares) * 0x1p-17 * static_cast<double>(columns) -
+         kBitsPerWeight * static_cast<double>(kCounts[choice] * rows.size());
+}
+
+/// Of kCounts the one that saves most; none if that is little.
 std::optional<std::size_t> choose_count(std::span<const Solution> rows, std::size_t columns) {
   std::optional<std::size_t> best;
   double most = kLeastSaved * static_cast<double>(rows.size() * columns);
   for (std::size_t choice = 0; choice < kCounts.size(); ++choice) {
-    std::int64_t squares = 0;  // octaves saved, in 1/65536
-    for (const Solution& row : rows) {
-      if (row.own > 0) squares += wide::log2_q16(row.own) - wide::log2_q16(row.left[choice]);
-    }
-    const double saved = static_cast<double>(squares) * 0x1p-17 * static_cast<double>(columns) -
-                         kBitsPerWeight * static_cast<double>(kCounts[choice] * rows.size());
+    const double saved = saved_bits_by(rows, choice, columns);
     if (saved <= most) continue;
     most = saved;
     best = choice;
@@ -243,6 +250,23 @@ std::optional<RowWeights> choose_rows_above(std::span<const float> values, Buffe
   if (saved_bits(scales, left) < least) return std::nullopt;
   scales = std::move(left);
   return weights;
+}
+
+bool rows_above_may_save_more(std::span<const float> values, std::span<const float> predictions,
+                              std::size_t columns) {
+  constexpr std::size_t kRows = kMaxRowsAbove + Systems::kLanes;
+  const std::size_t rows = values.size() / columns;
+  if (rows < kLeastRowsToTry || columns < kLeastColumns) return false;
+  const std::size_t first = (rows - kRows) / 2 * columns, count = kRows * columns;
+  const auto some = values.subspan(first, count);
+  const Scales scales = estimate_scales(some, {}, columns, true);
+  const Scales left = estimate_scales(some, predictions.subspan(first, count), columns, true);
+  std::array<Solution, Systems::kLanes> solutions;
+  Systems(products_of(some, scales), kMaxRowsAbove).solve(solutions);
+  const double by_model = saved_bits(scales, left) / static_cast<double>(count);
+  const double by_rows = saved_bits_by(solutions, kCounts.size() - 1, columns) /
+                         static_cast<double>(solutions.size() * columns);
+  return by_rows > by_model + kWorthTrying;
 }
 
 }  // namespace lmgc::predict
