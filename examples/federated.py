@@ -1,4 +1,4 @@
-"""Clients with data of their own train one model by federated averaging; every update is compressed.
+"""Clients with data of their own train a model by federated averaging, updates compressed.
 
     python examples/federated.py [--rounds 12] [--clients 4] [--preset max]
 
@@ -53,7 +53,7 @@ class Client:
     def accuracy(self, weights: Tensor) -> float:
         net = network()
         nn.utils.vector_to_parameters(weights.clone(), net.parameters())
-        return (net(self.images).argmax(1) == self.labels).float().mean().item()
+        return float((net(self.images).argmax(1) == self.labels).float().mean())
 
 
 def network() -> nn.Module:
