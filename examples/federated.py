@@ -3,9 +3,9 @@
     python examples/federated.py [--rounds 12] [--clients 4] [--preset max]
 
 Each round a client sends what its local steps changed, and the server sends back the mean of that.
-Everybody learns from the means, which everybody has, so later rounds take fewer bytes; a client
-that joins later takes over the server's history. The model must end with the bits of the same
-training without compression.
+Everybody learns from the means, which everybody has, so later rounds take fewer bytes; the last
+client joins before round 4 and takes over the server's history. The model must end with the bits of
+the same training without compression. Needs scikit-learn and rich.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def train(options: argparse.Namespace, preset: str | None, table: Table | None) 
     server = codec_for(preset)
     clients: list[Client] = []
     for number in range(1, options.rounds + 1):
-        while len(clients) < options.clients - (1 if number < JOINS else 0):
+        present = options.clients if number >= JOINS else max(1, options.clients - 1)
+        while len(clients) < present:
             clients.append(Client(len(clients), options.clients, preset))
             if server is not None and clients[-1].codec is not None:
                 clients[-1].codec.load_state_dict(server.state_dict())

@@ -3,7 +3,8 @@ checkpoints, and what it tells.
 
     torchrun --nproc-per-node 2 examples/train.py [--preset auto] [--bits 4] [--checkpoint FOLDER]
 
-With a checkpoint it goes on where the last run ended, with the bits of a run that never ended.
+With a checkpoint, in a folder that all ranks see, it goes on where the last run ended: with a fixed
+preset and as many ranks, with the bits of a run that never ended. Needs scikit-learn, for digits.
 """
 
 from __future__ import annotations
@@ -32,35 +33,53 @@ def network() -> nn.Module:
 
 
 class Checkpoint:
-    """What a run leaves for the next: one file of all ranks' state, and one of each rank's own."""
+    """What a run leaves for the next: one file of what all ranks share, and one of each rank's own,
+    which belong together by their step."""
 
-    def __init__(self, folder: Path, parts: dict[str, Any], handle: lmgc_torch.Handle) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        parts: dict[str, Any],
+        handle: lmgc_torch.Handle,
+        options: dict[str, Any],
+    ) -> None:
+        self.folder = folder
         self.shared = folder / "state.pt"
-        self.own = folder / f"residual-{dist.get_rank()}.pt"
         self.parts = parts
         self.handle = handle
+        self.options = options
+
+    def own(self, step: int) -> Path:
+        return self.folder / f"residual-{step}-{dist.get_rank()}.pt"
 
     def load(self) -> int:
         """The number of steps that were done."""
         if not self.shared.exists():
             return 0
-        state = torch.load(self.shared, weights_only=True)
+        state = torch.load(self.shared, map_location="cpu", weights_only=True)
+        if state["options"] != self.options:
+            raise SystemExit(f"{self.folder} is of {state['options']}, this run of {self.options}")
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
         self.handle.load_state_dict(state["hook"])  # all ranks at once
-        same_ranks = state["ranks"] == dist.get_world_size()
-        left = torch.load(self.own, weights_only=True) if same_ranks else {}
+        same_ranks = state["ranks"] == dist.get_world_size()  # others begin with no residuals
+        own = self.own(state["step"])
+        left = torch.load(own, map_location="cpu", weights_only=True) if same_ranks else {}
         self.handle.load_residual_state_dict(left)
         return int(state["step"])
 
     def save(self, step: int) -> None:
-        self.shared.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        put(self.own(step), self.handle.residual_state_dict())
+        dist.barrier()  # before the shared file names this step
         if dist.get_rank() == 0:
             state = {name: part.state_dict() for name, part in self.parts.items()}
-            state["hook"] = self.handle.state_dict()
+            state |= {"hook": self.handle.state_dict(), "options": self.options}
             put(self.shared, {**state, "step": step, "ranks": dist.get_world_size()})
-        put(self.own, self.handle.residual_state_dict())
         dist.barrier()
+        for old in self.folder.glob(f"residual-*-{dist.get_rank()}.pt"):
+            if old != self.own(step):
+                old.unlink()
 
 
 def put(path: Path, state: dict[str, Any]) -> None:
@@ -73,18 +92,21 @@ def put(path: Path, state: dict[str, Any]) -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Trains on digits, gradients compressed.")
     parser.add_argument("--steps", type=int, default=100, help="of this run")
-    parser.add_argument("--preset", default="auto")
+    presets = ("auto", "fast", "balanced", "max", "paper")
+    parser.add_argument("--preset", choices=presets, default="auto")
     parser.add_argument("--bits", type=int, help="quantize: lossy, with error feedback")
-    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--checkpoint", type=Path, help="folder to go on from and to save to")
     return parser.parse_args()
 
 
 def main() -> None:
     options = parsed()
-    on_gpu = torch.cuda.is_available()
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    device = torch.device("cpu")
+    if torch.cuda.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"]):
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     rank = dist.get_rank()
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if on_gpu else torch.device("cpu")
     torch.manual_seed(0)
 
     model = DistributedDataParallel(network().to(device))
@@ -94,7 +116,8 @@ def main() -> None:
     checkpoint, done = None, 0
     if options.checkpoint:
         parts = {"model": model.module, "optimizer": optimizer}
-        checkpoint = Checkpoint(options.checkpoint, parts, handle)
+        told = {"preset": options.preset, "bits": options.bits}
+        checkpoint = Checkpoint(options.checkpoint, parts, handle, told)
         done = checkpoint.load()
 
     images, labels = (torch.from_numpy(array) for array in load_digits(return_X_y=True))

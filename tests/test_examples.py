@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,10 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 def run(*arguments: object) -> str:
     command = [sys.executable, *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    alone = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, env=alone
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
@@ -39,5 +43,6 @@ def test_training_goes_on_where_it_ended(tmp_path: Path) -> None:
     assert whole["step"] == parts["step"] == 24
     for name, value in whole["model"].items():
         assert torch.equal(value, parts["model"][name]), name
+    assert len(list((tmp_path / "parts").iterdir())) == 3  # nothing of the first run is left
     train(2, tmp_path / "parts", ranks=3)
     assert torch.load(tmp_path / "parts" / "state.pt", weights_only=True)["step"] == 26

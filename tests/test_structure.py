@@ -207,13 +207,17 @@ def test_rows_above_make_single_gradients_smaller(dtype: torch.dtype, least: flo
     assert rate(lmgc_torch.Codec("balanced", shapes=[(512, 256)]), gradient) < plain - least
 
 
-def test_rows_above_are_taken_where_they_know_more_than_history() -> None:
-    shape = (512, 256)
+@pytest.mark.parametrize(("columns", "samples", "noise"), [(256, 12, 0.0), (96, 4, 0.3)])
+def test_rows_above_are_taken_where_they_know_more_than_history(
+    columns: int, samples: int, noise: float
+) -> None:
+    shape = (512, columns)
 
     def of_few_samples(seed: int) -> torch.Tensor:  # others in each step
         generator = torch.Generator().manual_seed(seed)
-        outputs = torch.randn(shape[0], 12, generator=generator)
-        return (outputs @ torch.randn(12, shape[1], generator=generator)).flatten()
+        outputs = torch.randn(shape[0], samples, generator=generator)
+        gradient = outputs @ torch.randn(samples, columns, generator=generator)
+        return (gradient + noise * torch.randn(shape, generator=generator)).flatten()
 
     codec = lmgc_torch.Codec("balanced", shapes=[shape])
     alone = rate(codec, of_few_samples(9))

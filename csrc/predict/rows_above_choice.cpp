@@ -264,8 +264,11 @@ bool rows_above_may_save_more(std::span<const float> values, std::span<const flo
   std::array<Solution, Systems::kLanes> solutions;
   Systems(products_of(some, scales), kMaxRowsAbove).solve(solutions);
   const double by_model = saved_bits(scales, left) / static_cast<double>(count);
-  const double by_rows = saved_bits_by(solutions, kCounts.size() - 1, columns) /
-                         static_cast<double>(solutions.size() * columns);
+  double by_rows = 0;
+  for (std::size_t choice = 0; choice < kCounts.size(); ++choice) {
+    by_rows = std::max(by_rows, saved_bits_by(solutions, choice, columns) /
+                                    static_cast<double>(solutions.size() * columns));
+  }
   return by_rows > by_model + kWorthTrying;
 }
 

@@ -16,7 +16,8 @@ namespace lmgc::predict {
 [[nodiscard]] std::optional<RowWeights> choose_rows_above(std::span<const float> values,
                                                           Buffer<float>& room, Scales& scales);
 
-/// Whether rows above may save more of a tile than its `predictions` do: by some of its rows.
+/// Whether rows above may save more of a tile than its `predictions` do: by some of its rows, in
+/// the order in which they were predicted.
 [[nodiscard]] bool rows_above_may_save_more(std::span<const float> values,
                                             std::span<const float> predictions,
                                             std::size_t columns);
