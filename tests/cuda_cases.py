@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from random_model import LIKE_GPT2, LIKE_QWEN3, ODD
@@ -42,6 +43,19 @@ def random_tokens(architecture: Shape, lanes: int, steps: int) -> torch.Tensor:
     return torch.from_numpy(
         rng.integers(0, architecture["vocabulary"], (lanes, steps), dtype=np.int32)
     )
+
+
+def lockstep_scores(model: Any, tokens: torch.Tensor, first: int) -> torch.Tensor:
+    """After every token: `first` at once, the others one by one as a CUDA graph takes them."""
+    readout = model.readout(torch.arange(17, dtype=torch.int32))
+    cache = model.cache(tokens.shape[0], tokens.shape[1])
+    parts = [model.extend(cache, tokens[:, :first].contiguous(), readout).cpu()]
+    lockstep = model.lockstep(cache, readout)
+    parts += [lockstep.step(step).cpu()[:, None].clone() for step in tokens[:, first:].unbind(1)]
+    assert cache.length == tokens.shape[1]
+    with pytest.raises(ValueError, match=f"has {tokens.shape[0]} of {tokens.shape[1]} tokens"):
+        lockstep.step(tokens[:, 0])
+    return torch.cat(parts, dim=1)
 
 
 def scores(model: Any, tokens: torch.Tensor, sizes: list[int]) -> torch.Tensor:

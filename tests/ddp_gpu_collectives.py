@@ -91,7 +91,7 @@ def under_way(rank: int) -> Rights:
         torch.cuda.synchronize()
         works, outputs = [], []
         with torch.cuda.stream(stream):
-            torch.cuda._sleep(400_000_000)
+            torch.cuda._sleep(2_000_000_000)  # longer than a busy host takes to call
             asleep = torch.cuda.Event()
             asleep.record()
             for source in sources:

@@ -10,7 +10,16 @@ import pytest
 import torch
 
 import lmgc_torch
-from cuda_cases import DEEP, FAMILIES, PLAIN, WIDE, Shape, random_tokens, scores
+from cuda_cases import (
+    DEEP,
+    FAMILIES,
+    PLAIN,
+    WIDE,
+    Shape,
+    lockstep_scores,
+    random_tokens,
+    scores,
+)
 from lmgc_torch import _C
 from random_gguf import random_weights, write_gguf
 from random_model import ODD, random_tensors
@@ -57,6 +66,17 @@ def test_other_families_give_the_same_bits(architecture: Shape, biases: bool) ->
         assert torch.equal(scores(device, tokens, sizes), expected), (lanes, sizes)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "biases"), [*FAMILIES.values(), (PLAIN, False), (WIDE, False)]
+)
+def test_steps_that_are_recorded_once_give_the_same_bits(architecture: Shape, biases: bool) -> None:
+    host, device = models(architecture, biases=biases)
+    for lanes, first, steps in [(5, 1, 140), (300, 60, 70)]:
+        tokens = random_tokens(architecture, lanes, steps)
+        expected = scores(host, tokens, [steps])
+        assert torch.equal(lockstep_scores(device, tokens, first), expected)
+
+
 def test_wanted_steps_alone_are_read() -> None:
     host, device = models(PLAIN)
     tokens = torch.arange(60, dtype=torch.int32).reshape(3, 20)
@@ -68,16 +88,28 @@ def test_wanted_steps_alone_are_read() -> None:
     assert torch.equal(*results)
 
 
-@pytest.mark.parametrize("serialization", lmgc_torch.SERIALIZATIONS)
+@pytest.mark.parametrize(
+    ("serialization", "prior"),
+    [
+        *((name, "model") for name in lmgc_torch.SERIALIZATIONS),
+        ("hex", "mixture"),
+        ("iso8859", "mixture"),
+    ],
+)
 def test_payloads_cross(
-    serialization: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serialization: str, prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LMGC_CACHE", str(tmp_path))
     file = tmp_path / "model.gguf"
     write_gguf(file, random_weights(5))
     codecs = [
         lmgc_torch.Codec(
-            "paper", model=str(file), device=device, serialization=serialization, window=130
+            "paper",
+            model=str(file),
+            device=device,
+            serialization=serialization,
+            window=130,
+            prior=prior,
         )
         for device in ("cpu", "cuda")
     ]
@@ -92,7 +124,7 @@ def test_little_memory_means_smaller_batches() -> None:
     """What does not fit goes in parts, with the same bits."""
     a = PLAIN | {"layers": 2, "context": 8192}
     model = _C.CudaLanguageModel(a, random_tensors(a), bytes(32), torch.device("cuda", 0))
-    gradient = torch.randn(4000, generator=torch.Generator().manual_seed(2))
+    gradient = torch.randn(40000, generator=torch.Generator().manual_seed(2))
     codec = _C.Codec.paper(model, 0, 4, 0, 512)
     expected = codec.encode(gradient)
     torch.cuda.empty_cache()

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from cuda_cases import DEEP, FAMILIES, PLAIN, Shape, random_tokens, scores
+import lmgc_torch
+from cuda_cases import DEEP, FAMILIES, PLAIN, Shape, lockstep_scores, random_tokens, scores
 from lmgc_torch import _C
 from random_model import ODD, random_tensors
 
@@ -64,6 +65,46 @@ def test_scores_are_the_same_bits(kernels: Any, architecture: Shape, biases: boo
         expected = scores(host, tokens, [sum(sizes)])
         assert expected.unique().numel() > 100
         assert torch.equal(scores(device, tokens, sizes), expected), (lanes, sizes)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "biases"),
+    [*FAMILIES.values(), (PLAIN, False)],
+    ids=[*FAMILIES, "plain"],
+)
+def test_steps_that_are_recorded_once_give_the_same_bits(
+    kernels: Any, architecture: Shape, biases: bool
+) -> None:
+    """Also where keys begin a further tile."""
+    host, device = models(kernels, architecture, biases=biases)
+    tokens = random_tokens(architecture, 3, 67)
+    expected = scores(host, tokens, [67])
+    assert torch.equal(lockstep_scores(device, tokens, 62), expected)
+
+
+@pytest.mark.parametrize(
+    ("serialization", "mixture", "window", "count"),
+    [
+        *((name, False, 38, 41) for name in lmgc_torch.SERIALIZATIONS),
+        ("hex", True, 70, 21),
+        ("iso8859", True, 38, 21),
+    ],
+)
+def test_bodies_are_those_of_the_cpu(
+    kernels: Any, serialization: str, mixture: bool, window: int, count: int
+) -> None:
+    """Whole chunks, the last one shorter, in one batch and in several."""
+    host, device = models(kernels, ODD)
+    number = lmgc_torch.SERIALIZATIONS.index(serialization)
+    gradient = torch.randn(count, generator=torch.Generator().manual_seed(3)) * 1e-3
+    codec = _C.Codec.paper(host, number, 4, 1, window, mixture)
+    payload = codec.encode(gradient, raw_fallback=False).numpy().tobytes()
+    values = gradient.numpy().tobytes()
+    for lanes in (100, 3):
+        paper = kernels.Paper(device, number, window, mixture, lanes)
+        body = paper.encode(values)
+        assert payload.endswith(body)
+        assert paper.decode(body, len(values)) == values
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@
 
 #include "codec/byte_stream.h"
 #include "codec/payload_error.h"
-#include "coder/range_decoder.h"
 #include "coder/range_encoder.h"
 #include "parallel.h"
 
@@ -16,35 +15,6 @@ namespace lmgc::codec {
 namespace {
 
 using Kind = PayloadError::Kind;
-
-/// Chunks whose symbols a thread decodes one after another.
-constexpr std::size_t kBlock = 64;
-
-/// Decodes `chunks` in lockstep into consecutive runs of `run` symbols; the last may be shorter.
-void decode_chunks(prior::Prior& prior, std::span<const std::span<const std::byte>> chunks,
-                   std::size_t run, std::span<std::uint16_t> symbols) {
-  std::vector<coder::RangeDecoder> decoders(chunks.begin(), chunks.end());
-  std::vector<std::uint16_t> step(chunks.size());
-  const std::size_t row = prior.alphabet() + 1;
-  const std::size_t last = symbols.size() - (chunks.size() - 1) * run;
-  prior.start(chunks.size());
-  for (std::size_t at = 0; at < std::min(run, symbols.size()); ++at) {
-    const std::size_t running = at < last ? chunks.size() : chunks.size() - 1;
-    if (at > 0) prior.update(std::span(step).first(running));
-    const auto tables = prior.cumulative_frequencies();
-    const auto decode_block = [&](std::size_t block) {
-      for (std::size_t i = block * kBlock; i < std::min((block + 1) * kBlock, running); ++i) {
-        step[i] = decoders[i].decode(tables.subspan(i * row, row));
-        symbols[i * run + at] = step[i];
-      }
-    };
-    if (running <= kBlock) {
-      decode_block(0);
-    } else {
-      parallel_for((running + kBlock - 1) / kBlock, decode_block);
-    }
-  }
-}
 
 }  // namespace
 
@@ -63,7 +33,8 @@ template <typename Work>
 void TextRepresentation::for_lanes(std::size_t chunks, const Work& work) const {
   std::size_t lanes = lanes_;
   for (std::size_t first = 0; first < chunks;) {
-    const std::size_t now = std::min(lanes, chunks - first);
+    const std::size_t left = chunks - first, parts = (left + lanes - 1) / lanes;
+    const std::size_t now = (left + parts - 1) / parts;  // none much smaller than the others
     try {
       work(first, now);
     } catch (const std::bad_alloc&) {
@@ -127,7 +98,7 @@ void TextRepresentation::decode(serialize::DType dtype, std::span<const std::byt
   const auto prior = prior_(format, head.window);
   for_lanes(chunks.size(), [&](std::size_t first, std::size_t lanes) {
     const std::size_t start = first * run;
-    decode_chunks(*prior, std::span(chunks).subspan(first, lanes), run,
+    prior->decode(std::span(chunks).subspan(first, lanes), run,
                   std::span(symbols).subspan(start, std::min(lanes * run, symbols.size() - start)));
   });
   format.from_symbols(dtype, symbols, values);

@@ -7,13 +7,15 @@
 #include <vector>
 
 #include "model/cuda/language_model.h"
+#include "model/cuda/lockstep.h"
 #include "prior/prior.h"
 #include "prior/text_tokens.h"
 
 namespace lmgc::prior {
 
-/// LanguageModelPrior on a CUDA device, with the same numbers: tables go to pinned host memory.
-/// Throws std::bad_alloc where the device has no room for so many chunks.
+/// LanguageModelPrior on a CUDA device, with the same numbers. Tables go to pinned host memory;
+/// decode() needs none, since the device decodes too, and the host only keeps it busy. Throws
+/// std::bad_alloc where the device has no room for so many chunks.
 class CudaLanguageModelPrior final : public Prior {
  public:
   CudaLanguageModelPrior(std::shared_ptr<const model::cuda::LanguageModel> model,
@@ -26,8 +28,20 @@ class CudaLanguageModelPrior final : public Prior {
   void update(std::span<const std::uint16_t> symbols) override;
   [[nodiscard]] std::vector<Interval> intervals(std::span<const std::uint16_t> symbols,
                                                 std::size_t run) override;
+  void decode(std::span<const std::span<const std::byte>> chunks, std::size_t run,
+              std::span<std::uint16_t> symbols) override;
+  [[nodiscard]] std::vector<std::uint16_t> shares_of_ones(std::span<const std::uint16_t> symbols,
+                                                          std::size_t run) override;
 
  private:
+  /// After the last of `tokens` [chunks, steps], the next ones of the first chunks; [chunks,
+  /// alphabet].
+  [[nodiscard]] at::Tensor scores_after(const at::Tensor& tokens);
+  /// Of all `symbols` of chunks of `run`, by the symbols before them: [symbols, alphabet].
+  [[nodiscard]] at::Tensor scores_of(std::span<const std::uint16_t> symbols, std::size_t run) const;
+  /// Tables of scores [rows, alphabet], in host memory, which the device has written.
+  [[nodiscard]] at::Tensor tables_of(const at::Tensor& scores) const;
+
   std::shared_ptr<const model::cuda::LanguageModel> model_;
   std::size_t window_;
   TextTokens text_;
@@ -35,6 +49,7 @@ class CudaLanguageModelPrior final : public Prior {
   std::function<void()> checkpoint_;
 
   std::unique_ptr<model::cuda::KeyValueCache> cache_;
+  std::unique_ptr<model::cuda::Lockstep> lockstep_;  // of the cache's lanes
   PendingTokens pending_;
   at::Tensor cumulative_;  // [chunks, alphabet + 1], int32, pinned
 };

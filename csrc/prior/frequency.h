@@ -24,6 +24,13 @@ struct Interval {
   return one ? Interval{0, start} : Interval{start, kTotalFrequency - start};
 }
 
+/// Of a symbol among `count`, before what rounding leaves; `sum` is that of all weights.
+[[nodiscard]] LMGC_HOST_DEVICE constexpr std::uint32_t frequency_of(std::uint32_t weight,
+                                                                    std::uint64_t sum,
+                                                                    std::size_t count) {
+  return 1 + static_cast<std::uint32_t>(weight * (kTotalFrequency - count) / sum);
+}
+
 /// Writes cumulative frequencies [count + 1], from 0 to kTotalFrequency, in proportion to `weights`
 /// [count], each symbol's at least 1. Requires 1 <= count <= 2^16 and a sum of weights in [1,
 /// 2^40). What rounding leaves goes to the heaviest symbol, the first of equals.
@@ -36,11 +43,10 @@ LMGC_HOST_DEVICE constexpr void frequencies_from_weights(const std::uint32_t* we
     sum += weights[i];
     if (weights[i] > weights[heaviest]) heaviest = i;
   }
-  const std::uint64_t shared = kTotalFrequency - count;
   std::uint32_t at = 0;
   for (std::size_t i = 0; i < count; ++i) {
     cumulative[i] = at;
-    at += 1 + static_cast<std::uint32_t>(weights[i] * shared / sum);
+    at += frequency_of(weights[i], sum, count);
   }
   const std::uint32_t left = kTotalFrequency - at;
   for (std::size_t i = heaviest + 1; i < count; ++i) cumulative[i] += left;
@@ -78,11 +84,10 @@ LMGC_HOST_DEVICE constexpr void frequencies_from_scores(const std::int32_t* scor
     sum += now;
     if (now > heaviest_weight) heaviest = i, heaviest_weight = now;
   }
-  const std::uint64_t shared = kTotalFrequency - count;
   std::uint32_t at = 0;
   Interval interval;
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t frequency = 1 + static_cast<std::uint32_t>(weight(i) * shared / sum);
+    const std::uint32_t frequency = frequency_of(weight(i), sum, count);
     if (i == symbol) interval = {at, frequency};
     at += frequency;
   }

@@ -3,7 +3,16 @@
 #include <algorithm>
 #include <bit>
 
+#include "coder/range_decoder.h"
+#include "parallel.h"
+
 namespace lmgc::prior {
+namespace {
+
+/// Chunks whose symbols a thread decodes one after another.
+constexpr std::size_t kBlock = 64;
+
+}  // namespace
 
 std::vector<Interval> Prior::intervals(std::span<const std::uint16_t> symbols, std::size_t run) {
   std::vector<Interval> result;
@@ -16,6 +25,31 @@ std::vector<Interval> Prior::intervals(std::span<const std::uint16_t> symbols, s
     update({&symbol, 1});
   }
   return result;
+}
+
+void Prior::decode(std::span<const std::span<const std::byte>> chunks, std::size_t run,
+                   std::span<std::uint16_t> symbols) {
+  std::vector<coder::RangeDecoder> decoders(chunks.begin(), chunks.end());
+  std::vector<std::uint16_t> step(chunks.size());
+  const std::size_t row = alphabet() + 1;
+  const std::size_t last = symbols.size() - (chunks.size() - 1) * run;
+  start(chunks.size());
+  for (std::size_t at = 0; at < std::min(run, symbols.size()); ++at) {
+    const std::size_t running = at < last ? chunks.size() : chunks.size() - 1;
+    if (at > 0) update(std::span(step).first(running));
+    const auto tables = cumulative_frequencies();
+    const auto decode_block = [&](std::size_t block) {
+      for (std::size_t i = block * kBlock; i < std::min((block + 1) * kBlock, running); ++i) {
+        step[i] = decoders[i].decode(tables.subspan(i * row, row));
+        symbols[i * run + at] = step[i];
+      }
+    };
+    if (running <= kBlock) {
+      decode_block(0);
+    } else {
+      parallel_for((running + kBlock - 1) / kBlock, decode_block);
+    }
+  }
 }
 
 std::vector<std::uint16_t> Prior::shares_of_ones(std::span<const std::uint16_t> symbols,

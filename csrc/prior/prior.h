@@ -35,6 +35,12 @@ class Prior {
   [[nodiscard]] virtual std::vector<Interval> intervals(std::span<const std::uint16_t> symbols,
                                                         std::size_t run);
 
+  /// Decodes `chunks`, range-coded by these intervals, into consecutive runs of `run` symbols, the
+  /// last of which may be shorter: in lockstep, unless a prior knows a faster way. May forget
+  /// everything.
+  virtual void decode(std::span<const std::span<const std::byte>> chunks, std::size_t run,
+                      std::span<std::uint16_t> symbols);
+
   /// Of an alphabet of 2^bits: for each bit of all `symbols`, high bit first, the share_of_ones of
   /// its symbol's table, [symbols, bits]. Chunks as in `intervals`, but all in lockstep.
   [[nodiscard]] virtual std::vector<std::uint16_t> shares_of_ones(

@@ -33,7 +33,7 @@ struct Thread {
   jmp_buf at;
   ucontext_t start;
   std::unique_ptr<std::byte[]> stack;
-  bool begun = false, done = false;
+  bool begun = false, done = false, waited_for_earlier = false;
   const Meeting* waits_for = nullptr;
   unsigned round = 0;
   UnderWay under_way;
@@ -106,7 +106,7 @@ void thread_main() {
 void prepare(Thread& thread) {
   if (!thread.stack) thread.stack = std::make_unique_for_overwrite<std::byte[]>(kStackBytes);
   if (!thread.done) thread.begun = false;  // what a failed block left behind
-  thread.done = false, thread.waits_for = nullptr;
+  thread.done = thread.waited_for_earlier = false, thread.waits_for = nullptr;
   thread.under_way = {};
   if (thread.begun) return;
   getcontext(&thread.start);
@@ -178,6 +178,9 @@ void run_block(std::size_t index, unsigned threads, std::span<std::byte> shared,
     if (!block.threads[i].done) {
       throw std::logic_error("thread " + std::to_string(i) + " waits for one that does not come");
     }
+    if (!block.threads[i].waited_for_earlier) {
+      throw std::logic_error("a kernel does not wait for the ones before it");
+    }
   }
 }
 
@@ -190,6 +193,8 @@ void fail(const std::string& message) {
   block.failure = message;
   leave_thread();
 }
+
+void wait_for_earlier() { block.running->waited_for_earlier = true; }
 
 void wait_for_block() { meet(block.meeting); }
 

@@ -53,6 +53,8 @@ void run_block(std::size_t index, unsigned threads, std::span<std::byte> shared,
 /// Ends the block.
 [[noreturn]] void fail(const std::string& message);
 
+/// Says that this thread waits for earlier kernels: each of a block must.
+void wait_for_earlier();
 /// Waits for the other threads of the block.
 void wait_for_block();
 /// Waits for the other threads of a team: this many neighbours.

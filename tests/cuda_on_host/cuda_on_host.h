@@ -67,14 +67,31 @@ using std::min;
 
 inline void __syncthreads() { lmgc::cuda_on_host::wait_for_block(); }
 
+inline void __syncwarp() {
+  struct {
+  } nothing;
+  lmgc::cuda_on_host::with_warp(nothing, [](const auto&) {});
+}
+
+/// What thread `from` of the warp gives.
 template <typename T>
-[[nodiscard]] T __shfl_xor_sync(unsigned, T x, int mask) {
+[[nodiscard]] T shuffled(T x, unsigned from) {
   struct Part {
     T x, result;
     unsigned from;
-  } part{x, {}, lmgc::cuda_on_host::running().thread % 32 ^ static_cast<unsigned>(mask)};
+  } part{x, {}, from};
   lmgc::cuda_on_host::with_warp(part, [](const auto& part_of) {
     for (unsigned lane = 0; lane < 32; ++lane) part_of(lane).result = part_of(part_of(lane).from).x;
   });
   return part.result;
+}
+
+template <typename T>
+[[nodiscard]] T __shfl_xor_sync(unsigned, T x, int mask) {
+  return shuffled(x, lmgc::cuda_on_host::running().thread % 32 ^ static_cast<unsigned>(mask));
+}
+template <typename T>
+[[nodiscard]] T __shfl_up_sync(unsigned, T x, unsigned by) {
+  const unsigned lane = lmgc::cuda_on_host::running().thread % 32;
+  return shuffled(x, lane < by ? lane : lane - by);
 }

@@ -19,12 +19,13 @@ template <int kChunks, int kQueries, bool kKept>
 constexpr int kBlocks = kChunks > 1    ? 1
                         : !kKept       ? 2
                         : kQueries > 8 ? 4
-                        : kQueries > 4 ? 5
-                                       : 6;
+                                       : 5;
 
 template <int kChunks, int kQueries, bool kKept>
 __global__ void __launch_bounds__(kMostWarps<kKept>* kWarp, (kBlocks<kChunks, kQueries, kKept>))
     attend_kernel(const Attention job, unsigned first_tile, unsigned tiles, unsigned warps) {
+  let_next_start();
+  wait_for_earlier();
   const unsigned blocks = (tiles + warps - 1) / warps;  // of a slot
   const unsigned slot = blockIdx.x / blocks, warp = threadIdx.x / kWarp;
   const unsigned tile = blockIdx.x % blocks * warps + warp;
@@ -35,7 +36,9 @@ __global__ void __launch_bounds__(kMostWarps<kKept>* kWarp, (kBlocks<kChunks, kQ
     const auto end = static_cast<int>((first_tile + tiles) * kQueries);
     kept += static_cast<int>(warp) * job.key_tiles_before(end) * kFours;
   }
-  Tile<kChunks, kQueries, kKept>(job, slot, static_cast<int>(first_tile + tile), kept).run();
+  Tile<kChunks, kQueries, kKept>(job, slot, static_cast<int>(first_tile + tile),
+                                 job.heads.position.now(), kept)
+      .run();
 }
 
 template <int kChunks, int kQueries>

@@ -27,18 +27,18 @@ struct Attention {
   [[nodiscard]] __host__ __device__ int tiles_of_slot(int queries) const {
     return (queries_of_slot() + queries - 1) / queries;
   }
-  /// Keys that a query of a slot sees.
-  [[nodiscard]] __host__ __device__ int seen(int query) const {
-    return static_cast<int>(heads.position) + query / static_cast<int>(heads.group) + 1;
+  /// Keys that a query of a slot sees, of which `position` come before the first step.
+  [[nodiscard]] __host__ __device__ int seen(std::int64_t position, int query) const {
+    return static_cast<int>(position) + query / static_cast<int>(heads.group) + 1;
   }
   /// Keys that some query before this one sees.
-  [[nodiscard]] __host__ __device__ int seen_before(int query) const {
+  [[nodiscard]] __host__ __device__ int seen_before(std::int64_t position, int query) const {
     const int count = queries_of_slot();
-    return seen((query < count ? query : count) - 1);
+    return seen(position, (query < count ? query : count) - 1);
   }
-  /// Tiles of them.
+  /// Tiles of them, at most.
   [[nodiscard]] __host__ __device__ int key_tiles_before(int query) const {
-    return (seen_before(query) + kTileKeys - 1) / kTileKeys;
+    return (seen_before(heads.position.most, query) + kTileKeys - 1) / kTileKeys;
   }
   /// Where a query's head goes.
   [[nodiscard]] __device__ float* output(std::int64_t slot, int query) const {

@@ -25,21 +25,22 @@ class Tile {
   static constexpr int kHalves = Mine::kHalves, kCount = Mine::kCount;
 
  public:
-  /// `kept`: this warp's.
-  __device__ Tile(const Attention& job, std::int64_t slot, int tile, float4* kept)
+  /// `position`: tokens before the first step; `kept`: this warp's.
+  __device__ Tile(const Attention& job, std::int64_t slot, int tile, std::int64_t position,
+                  float4* kept)
       : job_(job),
         slot_(slot),
         first_(tile * kQueries),
-        end_(job.seen_before(first_ + kQueries)),
+        end_(job.seen_before(position, first_ + kQueries)),
         products_(job, slot, first_),
         value_scales_(job.context.value_scales + slot * job.context.capacity),
         kept_(kept) {
     const int count = job.queries_of_slot();
-    seen_by_all_ = job.seen(first_);
+    seen_by_all_ = job.seen(position, first_);
 #pragma unroll
     for (int half = 0; half < kHalves; ++half) {
       const int query = min(first_ + Mine::query(half), count - 1);
-      seen_[half] = job.seen(query);
+      seen_[half] = job.seen(position, query);
       scale_[half] = job.queries.scales[slot * count + query];
     }
   }

@@ -6,6 +6,7 @@
 
 #include "model/bind.h"
 #include "model/cuda/language_model.h"
+#include "model/cuda/lockstep.h"
 
 namespace py = pybind11;
 
@@ -27,6 +28,12 @@ at::Tensor extend(const LanguageModel& model, KeyValueCache& cache, const at::Te
   return model.extend(cache, tokens.to(model.device()).contiguous(), flags, readout);
 }
 
+/// Scores on the device, [lanes, readout tokens]; they last until the next step.
+at::Tensor step(Lockstep& lockstep, const at::Tensor& tokens) {
+  lockstep.tokens().copy_(tokens.unsqueeze(-1));
+  return lockstep.step();
+}
+
 }  // namespace
 
 void bind(py::module_& m) {
@@ -37,6 +44,8 @@ void bind(py::module_& m) {
       .def_property_readonly("lanes", &KeyValueCache::lanes)
       .def_property_readonly("length", &KeyValueCache::length)
       .def_property_readonly("capacity", &KeyValueCache::capacity);
+  py::class_<Lockstep>(m, "CudaLockstep", py::module_local())
+      .def("step", &step, py::arg("tokens"), no_gil);
   py::class_<LanguageModel, std::shared_ptr<LanguageModel>>(m, "CudaLanguageModel",
                                                             py::module_local())
       .def(py::init([](const py::dict& architecture, const TensorMap& tensors,
@@ -62,6 +71,13 @@ void bind(py::module_& m) {
           py::arg("tokens"), no_gil)
       .def("cache", &LanguageModel::cache, py::arg("lanes"), py::arg("capacity"), no_gil)
       .def("lanes", &LanguageModel::lanes, py::arg("capacity"), no_gil)
+      .def(
+          "lockstep",
+          [](const LanguageModel& model, KeyValueCache& cache, const Matrix& readout) {
+            return std::make_unique<Lockstep>(model, cache, readout);
+          },
+          py::arg("cache"), py::arg("readout"), py::keep_alive<0, 1>(), py::keep_alive<0, 2>(),
+          py::keep_alive<0, 3>(), no_gil)
       .def("extend", &extend, py::arg("cache"), py::arg("tokens"), py::arg("readout"),
            py::arg("wanted") = std::vector<bool>(), no_gil);
 }

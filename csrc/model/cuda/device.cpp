@@ -47,6 +47,8 @@ void wait_for_stream() { c10::cuda::getCurrentCUDAStream().synchronize(); }
 
 void check_launches() { C10_CUDA_KERNEL_LAUNCH_CHECK(); }
 
+at::TensorOptions pinned() { return at::TensorOptions().pinned_memory(true); }
+
 std::int64_t free_bytes(c10::Device device) {
   const c10::cuda::CUDAGuard guard(device);
   std::size_t free = 0, all = 0;
@@ -65,6 +67,14 @@ std::int64_t shared_bytes() { return facts().shared_bytes; }
 bool has_warpgroup_products() {
 #ifdef LMGC_HOPPER
   return facts().major == 9 && facts().minor == 0;
+#else
+  return false;
+#endif
+}
+
+bool kernels_may_overlap() {
+#ifdef LMGC_OVERLAPPING_KERNELS
+  return facts().major >= 9;
 #else
   return false;
 #endif

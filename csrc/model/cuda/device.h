@@ -1,6 +1,6 @@
 #pragma once
 
-#include <c10/core/Device.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 
@@ -13,6 +13,8 @@ namespace lmgc::model::cuda {
 void wait_for_stream();
 /// Throws c10::Error if a kernel could not start.
 void check_launches();
+/// Of tensors on the host that the device reads and writes itself, in its stream's order.
+[[nodiscard]] at::TensorOptions pinned();
 /// Memory that `device` has room for now.
 [[nodiscard]] std::int64_t free_bytes(c10::Device device);
 
@@ -22,5 +24,7 @@ void check_launches();
 [[nodiscard]] std::int64_t shared_bytes();
 /// Whether it is a Hopper, for whose products of warpgroups there is machine code here.
 [[nodiscard]] bool has_warpgroup_products();
+/// Whether a kernel may start before the one before it has ended: those here wait for it then.
+[[nodiscard]] bool kernels_may_overlap();
 
 }  // namespace lmgc::model::cuda

@@ -11,6 +11,22 @@
 /// host.
 namespace lmgc::model::cuda {
 
+/// Blocks of the stream's next kernel may start where those of this one leave room. Every kernel
+/// begins with it (CUDA's programming guide, programmatic dependent launch).
+static inline __device__ void let_next_start() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;\n");
+#endif
+}
+
+/// Until the stream's kernels before this one are done. Every kernel calls it before it touches
+/// what others write or read.
+static inline __device__ void wait_for_earlier() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;\n" ::: "memory");
+#endif
+}
+
 /// Of the block, as much as its launch said.
 template <typename T>
 [[nodiscard]] static inline __device__ T* shared_memory() {
@@ -33,12 +49,22 @@ struct Grid {
   std::int64_t shared_bytes = 0;
 };
 
-/// Enqueues kernel(arguments...) on `stream`, a cudaStream_t.
+/// Enqueues kernel(arguments...) on `stream`, a cudaStream_t. What goes wrong, check_launches
+/// tells.
 template <typename... Parameters>
 void enqueue(void (*kernel)(Parameters...), const Grid& grid, void* stream,
              const std::type_identity_t<Parameters>&... arguments) {
-  kernel<<<grid.blocks, grid.threads, static_cast<std::size_t>(grid.shared_bytes),
-           static_cast<cudaStream_t>(stream)>>>(arguments...);
+  cudaLaunchAttribute starts_early{};
+  starts_early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  starts_early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t launch{};
+  launch.gridDim = grid.blocks;
+  launch.blockDim = grid.threads;
+  launch.dynamicSmemBytes = static_cast<std::size_t>(grid.shared_bytes);
+  launch.stream = static_cast<cudaStream_t>(stream);
+  launch.attrs = &starts_early;
+  launch.numAttrs = kernels_may_overlap() ? 1 : 0;
+  static_cast<void>(cudaLaunchKernelEx(&launch, kernel, arguments...));
 }
 
 }  // namespace lmgc::model::cuda

@@ -40,6 +40,8 @@ __device__ void fetch_tile(unsigned to, const std::int8_t* from, std::int64_t de
 template <typename Epilogue, bool kBiased>
 __global__ void __launch_bounds__(kThreads, 3)
     multiply_kernel(const Left left, const Right right, const Epilogue epilogue) {
+  let_next_start();
+  wait_for_earlier();
   const unsigned base = shared_address(shared_memory<std::int8_t>());
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int warp_row = warp / 2 * kWarpRows, warp_column = warp % 2 * kWarpColumns;

@@ -33,6 +33,7 @@ template <int kColumns, typename Epilogue, bool kBiased>
 __global__ void __launch_bounds__(kThreads, 1)
     resident_kernel(const Left left, const Right right, const Epilogue epilogue, const Room room) {
 #ifdef LMGC_HAS_WARPGROUPS
+  let_next_start();
   constexpr int kColumnTiles = kColumns / 8;
   const int group = warpgroup_of_thread(), team = group / kTeam;
   const int thread = static_cast<int>(threadIdx.x) % kWarpgroup;
@@ -68,6 +69,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     expect_bytes(right_barrier, room.right);
     copy_bulk(base, right.codes + block_column * right.depth, room.right, right_barrier);
   }
+  wait_for_earlier();  // nobody writes the right side
 
   // What a team multiplies next goes through its slots, row tile after row tile.
   int next_row_tile = first_row_tile, next_brick = 0, next_slot = 0;

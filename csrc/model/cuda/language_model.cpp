@@ -12,13 +12,16 @@
 namespace lmgc::model::cuda {
 namespace {
 
-/// Rows that go through the layers together, where there are as many: enough to fill the device.
-constexpr std::int64_t kPassRows = 65536;
-/// Contexts beyond which more make the device no faster.
-constexpr std::int64_t kMostLanes = 8192;
+/// Contexts beyond which more make the device hardly faster.
+constexpr std::int64_t kMostLanes = 32768;
 
-/// Rows of the wanted steps, int32.
-at::Tensor chosen_rows(std::span<const std::uint8_t> wanted, std::int64_t lanes) {
+/// Rows of the wanted steps, int32 on the device.
+at::Tensor chosen_rows(std::span<const std::uint8_t> wanted, std::int64_t lanes,
+                       c10::Device device) {
+  const auto steps = static_cast<std::int64_t>(wanted.size());
+  if (std::ranges::find_if(wanted, [](auto one) { return one != 0; }) == wanted.end() - 1) {
+    return at::arange(steps - 1, lanes * steps, steps, at::TensorOptions(device).dtype(at::kInt));
+  }
   std::vector<std::int32_t> rows;
   std::int32_t row = 0;
   for (std::int64_t lane = 0; lane < lanes; ++lane) {
@@ -27,7 +30,7 @@ at::Tensor chosen_rows(std::span<const std::uint8_t> wanted, std::int64_t lanes)
       ++row;
     }
   }
-  return at::tensor(rows, at::kInt);
+  return at::tensor(rows, at::kInt).to(device);
 }
 
 }  // namespace
@@ -94,6 +97,18 @@ std::int64_t LanguageModel::lanes(std::int64_t capacity) const {
                     kMostLanes);
 }
 
+void LanguageModel::take_through(Pass& pass, const std::int32_t* tokens, const KeyValueCache& cache,
+                                 std::int64_t lane, const Position& position) const {
+  const Embedding embedding{weights_.embedding_codes.const_data_ptr<std::int8_t>(),
+                            weights_.embedding_scales.const_data_ptr<float>(),
+                            pointer<float>(weights_.positions), a_.width};
+  pass.embed(tokens, embedding, position);
+  for (std::int64_t layer = 0; layer < a_.layers; ++layer) {
+    pass.run(weights_.layers[static_cast<std::size_t>(layer)], cache.context(layer, lane), position,
+             pointer<float>(weights_.cosines), pointer<float>(weights_.sines));
+  }
+}
+
 at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
                                  std::span<const std::uint8_t> wanted,
                                  const Matrix& readout) const {
@@ -108,7 +123,6 @@ at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
                     "lmgc::model: ", lanes, " lanes of ", steps, " tokens more; the cache has ",
                     cache.lanes(), " of ", cache.length(), " with room for ", cache.capacity());
   const c10::DeviceGuard guard(device_);
-  void* const stream = current_stream();
   const auto count =
       static_cast<std::int64_t>(std::ranges::count_if(wanted, [](auto one) { return one != 0; }));
   at::Tensor scores = at::empty({lanes, count, readout.columns}, tokens.options());
@@ -116,22 +130,13 @@ at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
 
   const std::int64_t pass_lanes = std::clamp(kPassRows / steps, std::int64_t{1}, lanes);
   const at::Tensor chosen =
-      count == steps ? at::Tensor() : chosen_rows(wanted, pass_lanes).to(device_);
-  const Embedding embedding{
-      weights_.embedding_codes.const_data_ptr<std::int8_t>(),
-      weights_.embedding_scales.const_data_ptr<float>(),
-      weights_.positions.defined()
-          ? weights_.positions.select(0, cache.length()).const_data_ptr<float>()
-          : nullptr,
-      a_.width};
+      count == steps ? at::Tensor() : chosen_rows(wanted, pass_lanes, device_);
   for (std::int64_t lane = 0; lane < lanes; lane += pass_lanes) {
     const std::int64_t lanes_now = std::min(pass_lanes, lanes - lane);
-    Pass pass(a_, device_, lanes_now, steps, stream);
-    pass.embed(tokens.const_data_ptr<std::int32_t>() + lane * steps, embedding);
-    for (std::int64_t layer = 0; layer < a_.layers; ++layer) {
-      pass.run(weights_.layers[static_cast<std::size_t>(layer)], cache.context(layer, lane),
-               cache.length(), pointer<float>(weights_.cosines), pointer<float>(weights_.sines));
-    }
+    Pass pass(a_, device_, lanes_now, steps);
+    pass.on(current_stream());
+    take_through(pass, tokens.const_data_ptr<std::int32_t>() + lane * steps, cache, lane,
+                 {cache.length()});
     if (count > 0) {
       pass.read(chosen, lanes_now * count, weights_.norm, readout,
                 scores.mutable_data_ptr<std::int32_t>() + lane * count * readout.columns);

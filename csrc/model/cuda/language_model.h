@@ -14,6 +14,11 @@
 /// The language model on a CUDA device: the arithmetic of model::LanguageModel, to the bit.
 namespace lmgc::model::cuda {
 
+class Pass;
+
+/// Rows that go through the layers together, where there are as many: enough to fill the device.
+inline constexpr std::int64_t kPassRows = 65536;
+
 /// Keys and values of several contexts of equal length ("lanes"), int8.
 class KeyValueCache {
  public:
@@ -28,6 +33,7 @@ class KeyValueCache {
 
  private:
   friend class LanguageModel;
+  friend class Lockstep;
 
   /// From lane `first` on.
   [[nodiscard]] Context context(std::int64_t layer, std::int64_t first) const;
@@ -66,7 +72,12 @@ class LanguageModel {
                                   const Matrix& readout) const;
 
  private:
+  friend class Lockstep;
+
   void require_own_process() const;
+  /// Takes tokens of a pass through all layers, from the cache's lane `lane` on.
+  void take_through(Pass& pass, const std::int32_t* tokens, const KeyValueCache& cache,
+                    std::int64_t lane, const Position& position) const;
 
   Process process_;
   Architecture a_;

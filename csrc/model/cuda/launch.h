@@ -86,17 +86,29 @@ void multiply_gelu(const Left& left, const Right& right, Floats out, void* strea
 /// out [rows, columns] = scores.
 void multiply_score(const Left& left, const Right& right, std::int32_t* out, void* stream);
 
+/// Tokens of each lane before the first step. Launches that are done again later read it on the
+/// device.
+struct Position {
+  std::int64_t most;                        ///< for which a launch has room
+  const std::int32_t* on_device = nullptr;  ///< null: it is `most`
+
+  /// In a kernel.
+  [[nodiscard]] LMGC_HOST_DEVICE std::int64_t now() const {
+    return on_device == nullptr ? most : *on_device;
+  }
+};
+
 /// Codes [vocabulary, width], and their rows' scales.
 struct Embedding {
   const std::int8_t* codes;
   const float* scales;
-  const float* positions;  ///< what is added at each step [steps, width]; null: nothing
+  const float* positions;  ///< what is added at each position [context, width]; null: nothing
   std::int64_t width;
 };
 
 /// out [lane, step] = value of the token's row.
 void embed(const std::int32_t* tokens, std::int64_t rows, std::int64_t steps,
-           const Embedding& embedding, Floats out, void* stream);
+           const Embedding& embedding, const Position& position, Floats out, void* stream);
 
 /// RMS norm; LayerNorm if there are biases. Both are [width rounded up to 4].
 struct Norm {
@@ -122,8 +134,8 @@ struct Context {
 
 struct Heads {
   std::int64_t kv_heads, group, head_width, depth;
-  /// Tokens before the first step; steps of each lane.
-  std::int64_t position, steps;
+  Position position;
+  std::int64_t steps;  ///< of each lane
 };
 
 /// Queries [lane, kv head, step, group] of `depth` codes.

@@ -17,13 +17,12 @@ Floats floats(const at::Tensor& tensor, std::int64_t width) {
 }  // namespace
 
 Pass::Pass(const Architecture& architecture, c10::Device device, std::int64_t lanes,
-           std::int64_t steps, void* stream)
+           std::int64_t steps)
     : a_(architecture),
       lanes_(lanes),
       steps_(steps),
       rows_(lanes * steps),
-      head_depth_(round_up(a_.head_width, kDepthUnit)),
-      stream_(stream) {
+      head_depth_(round_up(a_.head_width, kDepthUnit)) {
   const std::int64_t attention_width = a_.heads * a_.head_width;
   const std::int64_t widest =
       std::max((a_.heads + 2 * a_.kv_heads) * a_.head_width, a_.feed_forward);
@@ -51,8 +50,8 @@ Left Pass::left(std::int64_t rows) const {
   return {codes_.const_data_ptr<std::int8_t>(), code_scales_.const_data_ptr<float>(), rows};
 }
 
-void Pass::embed(const std::int32_t* tokens, const Embedding& embedding) {
-  cuda::embed(tokens, rows_, steps_, embedding, residual(), stream_);
+void Pass::embed(const std::int32_t* tokens, const Embedding& embedding, const Position& position) {
+  cuda::embed(tokens, rows_, steps_, embedding, position, residual(), stream_);
 }
 
 void Pass::normalize(const at::Tensor& chosen, std::int64_t count, const NormTensors& norm) {
@@ -61,7 +60,7 @@ void Pass::normalize(const at::Tensor& chosen, std::int64_t count, const NormTen
                   codes(a_.width), stream_);
 }
 
-void Pass::run(const Layer& layer, const Context& context, std::int64_t position,
+void Pass::run(const Layer& layer, const Context& context, const Position& position,
                const float* cosines, const float* sines) {
   const std::int64_t attention_width = a_.heads * a_.head_width;
   const Floats heads = floats(wide_, (a_.heads + 2 * a_.kv_heads) * a_.head_width);

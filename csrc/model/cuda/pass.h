@@ -2,7 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "model/cuda/language_model.h"
+#include "model/cuda/launch.h"
+#include "model/cuda/weights.h"
+#include "model/language_model.h"
 
 namespace lmgc::model::cuda {
 
@@ -10,14 +12,17 @@ namespace lmgc::model::cuda {
 /// row is a token of a lane.
 class Pass {
  public:
-  Pass(const Architecture& architecture, c10::Device device, std::int64_t lanes, std::int64_t steps,
-       void* stream);
+  Pass(const Architecture& architecture, c10::Device device, std::int64_t lanes,
+       std::int64_t steps);
 
-  void embed(const std::int32_t* tokens, const Embedding& embedding);
-  /// Takes all rows through a layer; keys and values go to `context`, `position` tokens long.
-  /// `cosines` and `sines` are null where heads are not rotated.
-  void run(const Layer& layer, const Context& context, std::int64_t position, const float* cosines,
-           const float* sines);
+  /// What follows is enqueued on `stream`, a cudaStream_t.
+  void on(void* stream) { stream_ = stream; }
+
+  void embed(const std::int32_t* tokens, const Embedding& embedding, const Position& position);
+  /// Takes all rows through a layer; keys and values go to `context`, which has tokens up to
+  /// `position`. `cosines` and `sines` are null where heads are not rotated.
+  void run(const Layer& layer, const Context& context, const Position& position,
+           const float* cosines, const float* sines);
   /// Scores after the first `count` of the `chosen` rows, int32; of all, if undefined.
   void read(const at::Tensor& chosen, std::int64_t count, const NormTensors& norm,
             const Matrix& readout, std::int32_t* scores);
@@ -31,7 +36,7 @@ class Pass {
 
   const Architecture& a_;
   std::int64_t lanes_, steps_, rows_, head_depth_;
-  void* stream_;
+  void* stream_ = nullptr;
   at::Tensor residual_;     ///< [rows, width], strides rounded up to 4, as is the next
   at::Tensor wide_;         ///< [rows, the widest of what lies between two products]
   at::Tensor codes_;        ///< of a left side

@@ -77,14 +77,17 @@ __device__ void write_codes(const Row<kHeld>& x, const CodeRows& out, std::int64
 }
 
 __global__ void embed_kernel(const std::int32_t* tokens, std::int64_t rows, int steps,
-                             const Embedding embedding, Floats out) {
+                             const Embedding embedding, const Position before, Floats out) {
+  let_next_start();
+  wait_for_earlier();
   const std::int64_t row = warp_index();
   if (row >= rows) return;
   const std::int8_t* from = embedding.codes + tokens[row] * embedding.width;
   const float scale = embedding.scales[tokens[row]];
-  const float* position = embedding.positions == nullptr
-                              ? nullptr
-                              : embedding.positions + row % steps * embedding.width;
+  const float* position =
+      embedding.positions == nullptr
+          ? nullptr
+          : embedding.positions + (before.now() + row % steps) * embedding.width;
   float* to = out.values + row * out.stride;
   for (auto i = std::int64_t{lane_of_warp()}; i < embedding.width; i += kWarp) {
     const float value = static_cast<float>(from[i]) * scale;
@@ -95,6 +98,8 @@ __global__ void embed_kernel(const std::int32_t* tokens, std::int64_t rows, int 
 template <int kHeld, bool kLayerNorm>
 __global__ void normalize_kernel(Floats x, const std::int32_t* chosen, std::int64_t rows, int width,
                                  const Norm norm, CodeRows out) {
+  let_next_start();
+  wait_for_earlier();
   const std::int64_t row = warp_index();
   if (row >= rows) return;
   const Row<kHeld> from(x.values + (chosen == nullptr ? row : chosen[row]) * x.stride, width);
@@ -128,6 +133,8 @@ __global__ void normalize_kernel(Floats x, const std::int32_t* chosen, std::int6
 
 template <int kHeld>
 __global__ void quantize_kernel(Floats x, std::int64_t rows, int width, CodeRows out) {
+  let_next_start();
+  wait_for_earlier();
   const std::int64_t row = warp_index();
   if (row >= rows) return;
   write_codes(Row<kHeld>(x.values + row * x.stride, width), out, row,
@@ -149,9 +156,9 @@ void for_held(std::int64_t depth, const Launch& launch) {
 }  // namespace
 
 void embed(const std::int32_t* tokens, std::int64_t rows, std::int64_t steps,
-           const Embedding& embedding, Floats out, void* stream) {
+           const Embedding& embedding, const Position& position, Floats out, void* stream) {
   enqueue(embed_kernel, {blocks_of(rows), kRowThreads}, stream, tokens, rows,
-          static_cast<int>(steps), embedding, out);
+          static_cast<int>(steps), embedding, position, out);
 }
 
 void normalize(Floats x, const std::int32_t* chosen, std::int64_t rows, std::int64_t width,

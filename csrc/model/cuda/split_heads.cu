@@ -42,13 +42,15 @@ template <unsigned kLanes, bool kWhole, bool kNormed, bool kRotated>
 __global__ void split_heads_kernel(Floats values, int rows, const Heads heads,
                                    const Placement placement, const Queries queries,
                                    const Context context) {
+  let_next_start();
+  wait_for_earlier();
   const auto row = static_cast<int>(warp_index());
   if (row >= rows) return;
   const int kv_heads = static_cast<int>(heads.kv_heads), group = static_cast<int>(heads.group);
   const int steps = static_cast<int>(heads.steps), width = static_cast<int>(heads.head_width);
   const int half = kRotated ? width / 2 : (width + 1) / 2;
   const int lane = row / steps, step = row % steps, query_heads = kv_heads * group;
-  const int position = static_cast<int>(heads.position) + step;
+  const int position = static_cast<int>(heads.position.now()) + step;
   const int i = 4 * static_cast<int>(lane_of_warp() % kLanes);
   const int other_end = width - half;  // of an odd width, which is not rotated, one shorter
   float4 cosines = make_float4(0, 0, 0, 0), sines = cosines;

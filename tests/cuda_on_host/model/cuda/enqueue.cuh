@@ -10,6 +10,9 @@
 /// Twin of csrc/model/cuda/enqueue.cuh: a launch runs the kernel, block after block.
 namespace lmgc::model::cuda {
 
+static inline void let_next_start() {}
+static inline void wait_for_earlier() { cuda_on_host::wait_for_earlier(); }
+
 template <typename T>
 [[nodiscard]] static inline T* shared_memory() {
   return reinterpret_cast<T*>(cuda_on_host::running().shared.data());
