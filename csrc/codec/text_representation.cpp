@@ -55,13 +55,15 @@ Parts TextRepresentation::encode(serialize::DType dtype, std::span<const std::by
   std::vector<std::vector<std::byte>> chunks(count);
   for_lanes(count, [&](std::size_t first, std::size_t lanes) {
     const std::size_t start = first * run;
-    const auto intervals = prior->intervals(
-        std::span(symbols).subspan(start, std::min(lanes * run, symbols.size() - start)), run);
-    parallel_for(lanes, [&](std::size_t i) {
-      const std::size_t at = i * run;
-      chunks[first + i] =
-          coder::encode(std::span(intervals).subspan(at, std::min(run, intervals.size() - at)));
-    });
+    prior->intervals(
+        std::span(symbols).subspan(start, std::min(lanes * run, symbols.size() - start)), run,
+        [&](std::size_t chunk, std::span<const prior::Interval> intervals) {
+          parallel_for((intervals.size() + run - 1) / run, [&](std::size_t i) {
+            const std::size_t at = i * run;
+            chunks[first + chunk + i] =
+                coder::encode(intervals.subspan(at, std::min(run, intervals.size() - at)));
+          });
+        });
   });
 
   ByteWriter body;

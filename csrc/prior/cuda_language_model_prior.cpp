@@ -8,7 +8,6 @@
 #include <new>
 #include <utility>
 
-#include "model/cuda/device.h"
 #include "prior/frequencies_launch.h"
 
 namespace lmgc::prior {
@@ -16,6 +15,8 @@ namespace {
 
 static_assert(sizeof(Interval) == 2 * sizeof(std::int32_t));
 
+/// Passes of whole windows after which a host gets what it is to code.
+constexpr std::size_t kPassesAhead = 4;
 /// Symbols after which decode looks whether it is to go on: the host must not be far ahead.
 constexpr std::int64_t kStepsAhead = 16;
 
@@ -151,12 +152,9 @@ void CudaLanguageModelPrior::update(std::span<const std::uint16_t> symbols) {
   pending_.tell(text_, symbols);
 }
 
-std::vector<Interval> CudaLanguageModelPrior::intervals(std::span<const std::uint16_t> symbols,
-                                                        std::size_t run) {
-  checkpoint_();
-  const c10::DeviceGuard guard(model_->device());
-  std::vector<Interval> result(symbols.size());
-  with_room([&] {
+std::unique_ptr<CudaLanguageModelPrior::Coming> CudaLanguageModelPrior::enqueue_intervals(
+    std::span<const std::uint16_t> symbols, std::size_t run, std::size_t first) const {
+  return with_room([&] {
     const at::Tensor scores = scores_of(symbols, run);
     const at::Tensor told = on_device(symbols, {size_of(symbols)}, model_->device());
     at::Tensor intervals = at::empty({size_of(symbols), 2}, scores.options());
@@ -165,10 +163,32 @@ std::vector<Interval> CudaLanguageModelPrior::intervals(std::span<const std::uin
                      alphabet(), static_cast<Interval*>(intervals.mutable_data_ptr()),
                      model::cuda::current_stream());
     model::cuda::check_launches();
-    const at::Tensor host = to_host(intervals);
-    std::copy_n(static_cast<const Interval*>(host.const_data_ptr()), result.size(), result.begin());
+    at::Tensor host = on_host(intervals.sizes(), at::kInt);
+    host.copy_(intervals, /*non_blocking=*/true);
+    return std::unique_ptr<Coming>(new Coming{first, host, {}});
   });
-  return result;
+}
+
+void CudaLanguageModelPrior::intervals(std::span<const std::uint16_t> symbols, std::size_t run,
+                                       const TakeIntervals& take) {
+  const c10::DeviceGuard guard(model_->device());
+  const auto block = std::max(
+      kPassesAhead * static_cast<std::size_t>(model::cuda::pass_rows()) / window_, std::size_t{1});
+  std::unique_ptr<Coming> coming;
+  const auto take_coming = [&] {
+    if (!coming) return;
+    coming->arrival.wait();
+    const auto* from = static_cast<const Interval*>(coming->intervals.const_data_ptr());
+    take(coming->first, {from, static_cast<std::size_t>(coming->intervals.size(0))});
+  };
+  for (std::size_t begin = 0; begin < symbols.size(); begin += block * run) {
+    checkpoint_();
+    auto next = enqueue_intervals(
+        symbols.subspan(begin, std::min(block * run, symbols.size() - begin)), run, begin / run);
+    take_coming();  // while the device works on the next
+    coming = std::move(next);
+  }
+  take_coming();
 }
 
 std::vector<std::uint16_t> CudaLanguageModelPrior::shares_of_ones(

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "model/cuda/device.h"
 #include "model/cuda/language_model.h"
 #include "model/cuda/lockstep.h"
 #include "prior/prior.h"
@@ -26,19 +27,29 @@ class CudaLanguageModelPrior final : public Prior {
   void start(std::size_t chunks) override;
   [[nodiscard]] std::span<const std::uint32_t> cumulative_frequencies() override;
   void update(std::span<const std::uint16_t> symbols) override;
-  [[nodiscard]] std::vector<Interval> intervals(std::span<const std::uint16_t> symbols,
-                                                std::size_t run) override;
+  void intervals(std::span<const std::uint16_t> symbols, std::size_t run,
+                 const TakeIntervals& take) override;
   void decode(std::span<const std::span<const std::byte>> chunks, std::size_t run,
               std::span<std::uint16_t> symbols) override;
   [[nodiscard]] std::vector<std::uint16_t> shares_of_ones(std::span<const std::uint16_t> symbols,
                                                           std::size_t run) override;
 
  private:
+  /// Intervals on their way to the host.
+  struct Coming {
+    std::size_t first;  ///< their first chunk
+    at::Tensor intervals;
+    model::cuda::Moment arrival;
+  };
+
   /// After the last of `tokens` [chunks, steps], the next ones of the first chunks; [chunks,
   /// alphabet].
   [[nodiscard]] at::Tensor scores_after(const at::Tensor& tokens);
   /// Of all `symbols` of chunks of `run`, by the symbols before them: [symbols, alphabet].
   [[nodiscard]] at::Tensor scores_of(std::span<const std::uint16_t> symbols, std::size_t run) const;
+  /// Those of `symbols` of chunks of `run`, from chunk `first` on.
+  [[nodiscard]] std::unique_ptr<Coming> enqueue_intervals(std::span<const std::uint16_t> symbols,
+                                                          std::size_t run, std::size_t first) const;
   /// Tables of scores [rows, alphabet], in host memory, which the device has written.
   [[nodiscard]] at::Tensor tables_of(const at::Tensor& scores) const;
 

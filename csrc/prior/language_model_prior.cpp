@@ -45,9 +45,9 @@ void LanguageModelPrior::update(std::span<const std::uint16_t> symbols) {
   pending_.tell(text_, symbols);
 }
 
-template <typename Visit>
-void LanguageModelPrior::visit_scores(std::span<const std::uint16_t> symbols, std::size_t run,
-                                      const Visit& visit) {
+template <typename Work>
+void LanguageModelPrior::for_chunks(std::span<const std::uint16_t> symbols, std::size_t run,
+                                    const Work& work) {
   for (std::size_t start = 0; start < symbols.size(); start += run) {
     checkpoint_();
     const auto chunk = symbols.subspan(start, std::min(run, symbols.size() - start));
@@ -55,19 +55,20 @@ void LanguageModelPrior::visit_scores(std::span<const std::uint16_t> symbols, st
     const auto cache = model_->cache(1, window_);
     scores_.resize(chunk.size() * alphabet());
     model_->extend(*cache, window.tokens, 1, window.wanted, *readout_, scores_);
-    for (std::size_t i = 0; i < chunk.size(); ++i) {
-      visit(start + i, scores_.data() + i * alphabet());
-    }
+    work(start, chunk);
   }
 }
 
-std::vector<Interval> LanguageModelPrior::intervals(std::span<const std::uint16_t> symbols,
-                                                    std::size_t run) {
-  std::vector<Interval> result(symbols.size());
-  visit_scores(symbols, run, [&](std::size_t i, const std::int32_t* scores) {
-    result[i] = interval_from_scores(scores, alphabet(), symbols[i]);
+void LanguageModelPrior::intervals(std::span<const std::uint16_t> symbols, std::size_t run,
+                                   const TakeIntervals& take) {
+  for_chunks(symbols, run, [&](std::size_t first, std::span<const std::uint16_t> chunk) {
+    std::vector<Interval> of_chunk;
+    for (const std::int32_t* scores = scores_.data(); const std::uint16_t symbol : chunk) {
+      of_chunk.push_back(interval_from_scores(scores, alphabet(), symbol));
+      scores += alphabet();
+    }
+    take(first / run, of_chunk);
   });
-  return result;
 }
 
 std::vector<std::uint16_t> LanguageModelPrior::shares_of_ones(
@@ -75,9 +76,13 @@ std::vector<std::uint16_t> LanguageModelPrior::shares_of_ones(
   const auto bits = static_cast<std::size_t>(std::countr_zero(alphabet()));
   std::vector<std::uint16_t> shares(symbols.size() * bits);
   std::vector<std::uint32_t> weights(alphabet()), table(alphabet() + 1);
-  visit_scores(symbols, run, [&](std::size_t i, const std::int32_t* scores) {
-    frequencies_from_scores(scores, alphabet(), weights.data(), table.data());
-    write_shares_of_ones(table.data(), symbols[i], std::span(shares).subspan(i * bits, bits));
+  for_chunks(symbols, run, [&](std::size_t first, std::span<const std::uint16_t> chunk) {
+    for (std::size_t i = 0; i < chunk.size(); ++i) {
+      frequencies_from_scores(scores_.data() + i * alphabet(), alphabet(), weights.data(),
+                              table.data());
+      write_shares_of_ones(table.data(), chunk[i],
+                           std::span(shares).subspan((first + i) * bits, bits));
+    }
   });
   return shares;
 }

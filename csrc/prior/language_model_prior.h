@@ -25,15 +25,15 @@ class LanguageModelPrior final : public Prior {
   void start(std::size_t chunks) override;
   [[nodiscard]] std::span<const std::uint32_t> cumulative_frequencies() override;
   void update(std::span<const std::uint16_t> symbols) override;
-  [[nodiscard]] std::vector<Interval> intervals(std::span<const std::uint16_t> symbols,
-                                                std::size_t run) override;
+  void intervals(std::span<const std::uint16_t> symbols, std::size_t run,
+                 const TakeIntervals& take) override;
   [[nodiscard]] std::vector<std::uint16_t> shares_of_ones(std::span<const std::uint16_t> symbols,
                                                           std::size_t run) override;
 
  private:
-  /// Calls visit(index, scores) for all symbols, whose scores are [alphabet].
-  template <typename Visit>
-  void visit_scores(std::span<const std::uint16_t> symbols, std::size_t run, const Visit& visit);
+  /// Calls work(first, chunk) for the symbols of each, with their scores in scores_.
+  template <typename Work>
+  void for_chunks(std::span<const std::uint16_t> symbols, std::size_t run, const Work& work);
 
   std::shared_ptr<const model::LanguageModel> model_;
   std::size_t window_;

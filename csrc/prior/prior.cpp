@@ -14,17 +14,19 @@ constexpr std::size_t kBlock = 64;
 
 }  // namespace
 
-std::vector<Interval> Prior::intervals(std::span<const std::uint16_t> symbols, std::size_t run) {
-  std::vector<Interval> result;
-  result.reserve(symbols.size());
-  for (std::size_t i = 0; i < symbols.size(); ++i) {
-    if (i % run == 0) start(1);
-    const std::uint16_t symbol = symbols[i];
-    const auto table = cumulative_frequencies();
-    result.push_back({table[symbol], table[symbol + 1u] - table[symbol]});
-    update({&symbol, 1});
+void Prior::intervals(std::span<const std::uint16_t> symbols, std::size_t run,
+                      const TakeIntervals& take) {
+  for (std::size_t begin = 0; begin < symbols.size(); begin += run) {
+    start(1);
+    std::vector<Interval> of_chunk;
+    for (const std::uint16_t symbol :
+         symbols.subspan(begin, std::min(run, symbols.size() - begin))) {
+      const auto table = cumulative_frequencies();
+      of_chunk.push_back({table[symbol], table[symbol + 1u] - table[symbol]});
+      update({&symbol, 1});
+    }
+    take(begin / run, of_chunk);
   }
-  return result;
 }
 
 void Prior::decode(std::span<const std::span<const std::byte>> chunks, std::size_t run,

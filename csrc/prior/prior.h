@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace lmgc::prior {
 /// Source of the next symbol's frequencies, for several independent chunks in lockstep.
 ///
 /// A decoder alternates `cumulative_frequencies` and `update`. An encoder knows all symbols and
-/// asks for `intervals` at once. Both give the same numbers, bit for bit (law 2).
+/// asks for their `intervals`. Both give the same numbers, bit for bit (law 2).
 class Prior {
  public:
   virtual ~Prior() = default;
@@ -30,10 +31,14 @@ class Prior {
   /// Tells the symbol of each running chunk. Fewer symbols than chunks: the last chunks have ended.
   virtual void update(std::span<const std::uint16_t> symbols) = 0;
 
-  /// Intervals of all `symbols` of consecutive chunks of `run`, the last of which may be shorter. A
-  /// walk through each, unless a prior knows a faster way. May forget everything.
-  [[nodiscard]] virtual std::vector<Interval> intervals(std::span<const std::uint16_t> symbols,
-                                                        std::size_t run);
+  /// Gets the intervals of whole chunks, chunk `first` and those after it.
+  using TakeIntervals = std::function<void(std::size_t first, std::span<const Interval> intervals)>;
+
+  /// Calls take() until it has those of all `symbols` of consecutive chunks of `run`, the last of
+  /// which may be shorter. A walk through each, unless a prior knows a faster way. May forget
+  /// everything.
+  virtual void intervals(std::span<const std::uint16_t> symbols, std::size_t run,
+                         const TakeIntervals& take);
 
   /// Decodes `chunks`, range-coded by these intervals, into consecutive runs of `run` symbols, the
   /// last of which may be shorter: in lockstep, unless a prior knows a faster way. May forget

@@ -13,6 +13,11 @@
 namespace lmgc::model::cuda {
 
 void* current_stream() { return nullptr; }
+/// Few, so that a call takes several passes.
+std::int64_t pass_rows() { return 64; }
+Moment::Moment() : event_(nullptr) {}
+Moment::~Moment() = default;
+void Moment::wait() const {}
 void wait_for_stream() {}
 void check_launches() {}
 at::TensorOptions pinned() { return {}; }

@@ -47,6 +47,21 @@ void wait_for_stream() { c10::cuda::getCurrentCUDAStream().synchronize(); }
 
 void check_launches() { C10_CUDA_KERNEL_LAUNCH_CHECK(); }
 
+std::int64_t pass_rows() { return 65536; }
+
+Moment::Moment() {
+  cudaEvent_t event = nullptr;
+  C10_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  event_ = event;
+  C10_CUDA_CHECK(cudaEventRecord(event, c10::cuda::getCurrentCUDAStream().stream()));
+}
+
+Moment::~Moment() { C10_CUDA_CHECK_WARN(cudaEventDestroy(static_cast<cudaEvent_t>(event_))); }
+
+void Moment::wait() const {
+  C10_CUDA_CHECK(cudaEventSynchronize(static_cast<cudaEvent_t>(event_)));
+}
+
 at::TensorOptions pinned() { return at::TensorOptions().pinned_memory(true); }
 
 std::int64_t free_bytes(c10::Device device) {

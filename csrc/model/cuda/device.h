@@ -18,6 +18,24 @@ void check_launches();
 /// Memory that `device` has room for now.
 [[nodiscard]] std::int64_t free_bytes(c10::Device device);
 
+/// Tokens that go through the layers together, where there are as many: enough to fill a device.
+[[nodiscard]] std::int64_t pass_rows();
+
+/// What the current stream has been given so far.
+class Moment {
+ public:
+  Moment();
+  Moment(const Moment&) = delete;
+  Moment& operator=(const Moment&) = delete;
+  ~Moment();
+
+  /// Until that is done.
+  void wait() const;
+
+ private:
+  void* event_;  // a cudaEvent_t
+};
+
 /// Of the current device, as are the next.
 [[nodiscard]] std::int64_t multiprocessors();
 /// That a block can have.

@@ -22,15 +22,17 @@ at::Tensor chosen_rows(std::span<const std::uint8_t> wanted, std::int64_t lanes,
   if (std::ranges::find_if(wanted, [](auto one) { return one != 0; }) == wanted.end() - 1) {
     return at::arange(steps - 1, lanes * steps, steps, at::TensorOptions(device).dtype(at::kInt));
   }
-  std::vector<std::int32_t> rows;
+  const auto count = std::ranges::count_if(wanted, [](auto one) { return one != 0; });
+  at::Tensor rows = at::empty({lanes * count}, pinned().dtype(at::kInt));
+  auto* to = rows.mutable_data_ptr<std::int32_t>();
   std::int32_t row = 0;
   for (std::int64_t lane = 0; lane < lanes; ++lane) {
     for (const std::uint8_t is_wanted : wanted) {
-      if (is_wanted != 0) rows.push_back(row);
+      if (is_wanted != 0) *to++ = row;
       ++row;
     }
   }
-  return at::tensor(rows, at::kInt).to(device);
+  return rows.to(device, /*non_blocking=*/true);
 }
 
 }  // namespace
@@ -128,7 +130,7 @@ at::Tensor LanguageModel::extend(KeyValueCache& cache, const at::Tensor& tokens,
   at::Tensor scores = at::empty({lanes, count, readout.columns}, tokens.options());
   if (lanes == 0 || steps == 0) return scores;
 
-  const std::int64_t pass_lanes = std::clamp(kPassRows / steps, std::int64_t{1}, lanes);
+  const std::int64_t pass_lanes = std::clamp(pass_rows() / steps, std::int64_t{1}, lanes);
   const at::Tensor chosen =
       count == steps ? at::Tensor() : chosen_rows(wanted, pass_lanes, device_);
   for (std::int64_t lane = 0; lane < lanes; lane += pass_lanes) {

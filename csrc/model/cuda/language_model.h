@@ -16,9 +16,6 @@ namespace lmgc::model::cuda {
 
 class Pass;
 
-/// Rows that go through the layers together, where there are as many: enough to fill the device.
-inline constexpr std::int64_t kPassRows = 65536;
-
 /// Keys and values of several contexts of equal length ("lanes"), int8.
 class KeyValueCache {
  public:

@@ -15,7 +15,7 @@ namespace lmgc::model::cuda {
 /// with less to do for the host: the device starts the kernels of a step as one.
 class Lockstep {
  public:
-  /// All must outlive it. A cache of at most kPassRows lanes.
+  /// All must outlive it.
   Lockstep(const LanguageModel& model, KeyValueCache& cache, const Matrix& readout);
 
   /// The lanes' next tokens [lanes, 1], int32 within the vocabulary: written before a step, by the
