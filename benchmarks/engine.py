@@ -119,7 +119,7 @@ class Engine:
         return lambda: self.model.extend(self.model.cache(lanes, window), tokens, self.readout)
 
     def decode_s(self, lanes: int, window: int, clock: Clock) -> float:
-        """Seconds a step in the middle of a window."""
+        """Seconds a step in the middle of a window; that each tile of keys is begun is left out."""
         cache = self.model.cache(lanes, window)
         middle = window // 2
         self.model.extend(

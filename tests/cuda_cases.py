@@ -51,6 +51,8 @@ def lockstep_scores(model: Any, tokens: torch.Tensor, first: int) -> torch.Tenso
     cache = model.cache(tokens.shape[0], tokens.shape[1])
     parts = [model.extend(cache, tokens[:, :first].contiguous(), readout).cpu()]
     lockstep = model.lockstep(cache, readout)
+    with pytest.raises(ValueError, match="outside the vocabulary"):
+        lockstep.step(torch.full((tokens.shape[0],), model.architecture["vocabulary"]))
     parts += [lockstep.step(step).cpu()[:, None].clone() for step in tokens[:, first:].unbind(1)]
     assert cache.length == tokens.shape[1]
     with pytest.raises(ValueError, match=f"has {tokens.shape[0]} of {tokens.shape[1]} tokens"):

@@ -134,10 +134,11 @@ def test_little_memory_means_smaller_batches() -> None:
     torch.cuda.set_per_process_memory_fraction(room / everything)
     try:
         assert torch.equal(codec.encode(gradient), expected)
+        encoding = torch.cuda.memory_stats()["num_ooms"]
         assert torch.equal(codec.decode(expected), gradient)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert torch.cuda.memory_stats()["num_ooms"] > refusals
+    assert refusals < encoding < torch.cuda.memory_stats()["num_ooms"]
 
 
 def test_a_forked_child_is_refused_by_name() -> None:

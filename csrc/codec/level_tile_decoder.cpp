@@ -63,8 +63,8 @@ class IntegerDecoder {
 
   int mixed_level(std::size_t i, std::size_t j, float prediction, int scale) {
     return mixer_->find(i, j, prediction, scale, [&](auto, int, logistic::Probability chance) {
-      const bool yes = decoder_.target() < prior::interval_of_bit(true, chance).frequency;
-      decoder_.take(prior::interval_of_bit(yes, chance));
+      const bool yes = decoder_.target() < coder::interval_of_bit(true, chance).frequency;
+      decoder_.take(coder::interval_of_bit(yes, chance));
       return yes;
     });
   }

@@ -64,7 +64,7 @@ std::vector<std::byte> mix_integers(const predict::LevelTile& tile, const predic
                [&](predict::Question question, int asked, logistic::Probability chance) {
                  const bool yes =
                      question == predict::Question::kIs ? level == asked : level > asked;
-                 encoder.encode(prior::interval_of_bit(yes, chance));
+                 encoder.encode(coder::interval_of_bit(yes, chance));
                  return yes;
                });
   });

@@ -91,7 +91,7 @@ void encode_section(const Section& section, std::span<const std::uint16_t> digit
           lane, [&](unsigned bit, unsigned) { return shares[4 * index + bit]; },
           [&](Probability probability) {
             const bool one = (digits[index] >> --bits_left & 1) != 0;
-            encoder.encode(prior::interval_of_bit(one, probability));
+            encoder.encode(coder::interval_of_bit(one, probability));
             return one;
           });
     }
@@ -123,8 +123,8 @@ void decode_section(const Section& section, prior::Prior* prior, std::size_t dig
                                         static_cast<unsigned>(4 * within) + bit);
           },
           [&](Probability probability) {
-            const bool one = decoder.target() < prior::interval_of_bit(true, probability).frequency;
-            decoder.take(prior::interval_of_bit(one, probability));
+            const bool one = decoder.target() < coder::interval_of_bit(true, probability).frequency;
+            decoder.take(coder::interval_of_bit(one, probability));
             return one;
           });
       symbols[lane] = static_cast<std::uint16_t>(before << 4 | digit);

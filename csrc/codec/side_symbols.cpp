@@ -21,7 +21,7 @@ constexpr std::size_t kAlphabet = kFarSymbol + 1;
 std::span<const std::uint32_t> uniform() {
   static constexpr auto kTable = [] {
     std::array<std::uint32_t, 257> cumulative{};
-    for (std::uint32_t i = 0; i <= 256; ++i) cumulative[i] = i * (prior::kTotalFrequency / 256);
+    for (std::uint32_t i = 0; i <= 256; ++i) cumulative[i] = i * (coder::kTotalFrequency / 256);
     return cumulative;
   }();
   return kTable;

@@ -34,9 +34,9 @@ class Activity {
     const std::size_t before = (recent_ & 1) != 0 ? 2 : (recent_ & kNear) != 0 ? 1 : 0;
     now_ = &contexts_[(before * kCrowds + crowd(in_row_, column)) * kCrowds +
                       crowd(columns_[column], rows_before_)];
-    const std::uint64_t chance = (now_->kept << prior::kTotalBits) / now_->all;
-    return prior::kTotalFrequency - static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
-                                        chance, 1, prior::kTotalFrequency - 1));
+    const std::uint64_t chance = (now_->kept << coder::kTotalBits) / now_->all;
+    return coder::kTotalFrequency - static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+                                        chance, 1, coder::kTotalFrequency - 1));
   }
 
   void learn(std::size_t column, bool kept) {
@@ -120,8 +120,8 @@ std::vector<std::size_t> encode_places(std::span<const std::int64_t> places,
   each_value(pieces, activity, [&](std::size_t place, std::size_t column) {
     const std::uint32_t left = activity.frequency_left(column);
     const bool keeps = kept[place];
-    encoder.encode(keeps ? prior::Interval{left, prior::kTotalFrequency - left}
-                         : prior::Interval{0, left});
+    encoder.encode(keeps ? coder::Interval{left, coder::kTotalFrequency - left}
+                         : coder::Interval{0, left});
     activity.learn(column, keeps);
   });
   const std::vector<std::byte> code = std::move(encoder).finish();
@@ -142,8 +142,8 @@ Places decode_places(ByteReader& reader, std::size_t kept, std::size_t values) {
   each_value(table.pieces, activity, [&](std::size_t place, std::size_t column) {
     const std::uint32_t left = activity.frequency_left(column);
     const bool keeps = decoder.target() >= left;
-    decoder.take(keeps ? prior::Interval{left, prior::kTotalFrequency - left}
-                       : prior::Interval{0, left});
+    decoder.take(keeps ? coder::Interval{left, coder::kTotalFrequency - left}
+                       : coder::Interval{0, left});
     if (keeps) places.push_back(static_cast<std::int64_t>(place));
     activity.learn(column, keeps);
   });

@@ -57,7 +57,7 @@ Parts TextRepresentation::encode(serialize::DType dtype, std::span<const std::by
     const std::size_t start = first * run;
     prior->intervals(
         std::span(symbols).subspan(start, std::min(lanes * run, symbols.size() - start)), run,
-        [&](std::size_t chunk, std::span<const prior::Interval> intervals) {
+        [&](std::size_t chunk, std::span<const coder::Interval> intervals) {
           parallel_for((intervals.size() + run - 1) / run, [&](std::size_t i) {
             const std::size_t at = i * run;
             chunks[first + chunk + i] =

@@ -27,12 +27,11 @@ class RangeDecoder {
   /// The same in two steps, where there is no table: the next symbol is the one whose interval
   /// holds target(); take() that.
   [[nodiscard]] LMGC_HOST_DEVICE std::uint32_t target() const {
-    const std::uint64_t at = offset_ / (range_ >> prior::kTotalBits);
-    return at < prior::kTotalFrequency ? static_cast<std::uint32_t>(at)
-                                       : prior::kTotalFrequency - 1;
+    const std::uint64_t at = offset_ / (range_ >> kTotalBits);
+    return at < kTotalFrequency ? static_cast<std::uint32_t>(at) : kTotalFrequency - 1;
   }
-  LMGC_HOST_DEVICE void take(prior::Interval interval) {
-    const std::uint64_t unit = range_ >> prior::kTotalBits;
+  LMGC_HOST_DEVICE void take(Interval interval) {
+    const std::uint64_t unit = range_ >> kTotalBits;
     offset_ -= unit * interval.cumulative;
     range_ = unit * interval.frequency;
     if (range_ < kMinRange) {

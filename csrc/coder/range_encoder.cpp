@@ -4,8 +4,8 @@
 
 namespace lmgc::coder {
 
-void RangeEncoder::encode(prior::Interval interval) {
-  const std::uint64_t unit = range_ >> prior::kTotalBits;
+void RangeEncoder::encode(Interval interval) {
+  const std::uint64_t unit = range_ >> kTotalBits;
   const std::uint64_t start = unit * interval.cumulative;
   low_ += start;
   if (low_ < start) carry();
@@ -39,9 +39,9 @@ std::vector<std::byte> RangeEncoder::finish() && {
   return std::move(bytes_);
 }
 
-std::vector<std::byte> encode(std::span<const prior::Interval> intervals) {
+std::vector<std::byte> encode(std::span<const Interval> intervals) {
   RangeEncoder encoder;
-  for (const prior::Interval& interval : intervals) encoder.encode(interval);
+  for (const Interval& interval : intervals) encoder.encode(interval);
   return std::move(encoder).finish();
 }
 

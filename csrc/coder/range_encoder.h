@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "prior/frequency.h"
+#include "coder/interval.h"
 
 namespace lmgc::coder {
 
@@ -21,8 +21,8 @@ class RangeEncoder {
   RangeEncoder(const RangeEncoder&) = delete;
   RangeEncoder& operator=(const RangeEncoder&) = delete;
 
-  /// Requires frequency > 0 and cumulative + frequency <= prior::kTotalFrequency.
-  void encode(prior::Interval interval);
+  /// Requires frequency > 0 and cumulative + frequency <= kTotalFrequency.
+  void encode(Interval interval);
 
   /// Flushes and hands over the bytes, as few as tell the chunk from all others when zeros follow.
   [[nodiscard]] std::vector<std::byte> finish() &&;
@@ -36,6 +36,6 @@ class RangeEncoder {
 };
 
 /// All of a chunk at once.
-[[nodiscard]] std::vector<std::byte> encode(std::span<const prior::Interval> intervals);
+[[nodiscard]] std::vector<std::byte> encode(std::span<const Interval> intervals);
 
 }  // namespace lmgc::coder

@@ -59,7 +59,7 @@ class LevelMixer {
   }
 
  private:
-  static constexpr std::uint32_t kTotal = prior::kTotalFrequency;
+  static constexpr std::uint32_t kTotal = coder::kTotalFrequency;
   static constexpr std::size_t kFar = 7;  // levels from the center whose questions are told apart
   static constexpr std::size_t kQuestions = 2 + 2 * kFar, kScales = 16;
   static constexpr std::size_t kNearness = 7 * 7 * 8, kLikeness = 1 + 7 * 8;

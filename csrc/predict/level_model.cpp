@@ -10,7 +10,7 @@
 namespace lmgc::predict {
 namespace {
 
-using prior::kTotalFrequency;
+using coder::kTotalFrequency;
 
 /// What levels share by their probabilities; each has 1 beside it.
 constexpr std::uint32_t kLevels = 2 * (kMostLevel + 1);
@@ -88,7 +88,7 @@ std::uint32_t LevelModel::start_of(int level, float prediction, float reciprocal
   const float edge = range_.signs ? 0.0F : static_cast<float>(level) - 0.5F;
   const std::uint64_t shared = below((edge - prediction) * reciprocal);
   const std::uint32_t zeros = level > 0 ? zeros_ : 0;
-  return static_cast<std::uint32_t>(shared * (kShared - zeros_) >> prior::kTotalBits) +
+  return static_cast<std::uint32_t>(shared * (kShared - zeros_) >> coder::kTotalBits) +
          static_cast<std::uint32_t>(level + range_.most) + zeros;
 }
 

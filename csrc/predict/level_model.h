@@ -44,7 +44,7 @@ class LevelModel {
   [[nodiscard]] float reciprocal(int scale) const;
 
   /// Of the level, within the range, with its prediction in steps and the scale's reciprocal.
-  [[nodiscard]] prior::Interval interval(int level, float prediction, float reciprocal) const {
+  [[nodiscard]] coder::Interval interval(int level, float prediction, float reciprocal) const {
     const std::uint32_t start = start_of(level, prediction, reciprocal);
     return {start, start_of(level + 1, prediction, reciprocal) - start};
   }
@@ -53,7 +53,7 @@ class LevelModel {
   [[nodiscard]] std::uint32_t start_of(int level, float prediction, float reciprocal) const;
   [[nodiscard]] int most() const { return range_.most; }
 
-  /// The level whose interval holds `target`, which is below prior::kTotalFrequency.
+  /// The level whose interval holds `target`, which is below coder::kTotalFrequency.
   [[nodiscard]] int find(std::uint32_t target, float prediction, float reciprocal) const;
 
  private:

@@ -35,7 +35,7 @@ float cost(const LevelModel& model, std::span<const Sample> samples, int scale) 
   for (const Sample& sample : samples) {
     const float reciprocal = model.reciprocal(sample.base + scale);
     const auto interval = model.interval(sample.level, sample.prediction, reciprocal);
-    bits += static_cast<float>(prior::kTotalBits) - log2_of_frequency(interval.frequency);
+    bits += static_cast<float>(coder::kTotalBits) - log2_of_frequency(interval.frequency);
   }
   return bits;
 }

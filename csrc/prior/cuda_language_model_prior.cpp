@@ -8,7 +8,7 @@
 #include <new>
 #include <utility>
 
-#include "prior/frequencies_launch.h"
+#include "prior/table_launch.h"
 
 namespace lmgc::prior {
 namespace {
@@ -70,7 +70,7 @@ struct Code {
                          bytes.options());
   }
 
-  [[nodiscard]] Streams streams() const {
+  [[nodiscard]] CodedRows rows() const {
     return {static_cast<const std::byte*>(bytes.const_data_ptr()),
             ends.const_data_ptr<std::int64_t>(),
             static_cast<coder::RangeDecoder*>(decoders.mutable_data_ptr())};
@@ -99,6 +99,11 @@ void CudaLanguageModelPrior::start(std::size_t chunks) {
     lockstep_ = std::make_unique<model::cuda::Lockstep>(*model_, *cache_, readout_);
   });
   pending_.start(text_, chunks);
+}
+
+std::size_t CudaLanguageModelPrior::chunks_of_passes(std::size_t passes) const {
+  return std::max(passes * static_cast<std::size_t>(model::cuda::pass_rows()) / window_,
+                  std::size_t{1});
 }
 
 at::Tensor CudaLanguageModelPrior::scores_after(const at::Tensor& tokens) {
@@ -172,8 +177,7 @@ std::unique_ptr<CudaLanguageModelPrior::Coming> CudaLanguageModelPrior::enqueue_
 void CudaLanguageModelPrior::intervals(std::span<const std::uint16_t> symbols, std::size_t run,
                                        const TakeIntervals& take) {
   const c10::DeviceGuard guard(model_->device());
-  const auto block = std::max(
-      kPassesAhead * static_cast<std::size_t>(model::cuda::pass_rows()) / window_, std::size_t{1});
+  const std::size_t block = chunks_of_passes(kPassesAhead);
   std::unique_ptr<Coming> coming;
   const auto take_coming = [&] {
     if (!coming) return;
@@ -193,14 +197,25 @@ void CudaLanguageModelPrior::intervals(std::span<const std::uint16_t> symbols, s
 
 std::vector<std::uint16_t> CudaLanguageModelPrior::shares_of_ones(
     std::span<const std::uint16_t> symbols, std::size_t run) {
-  checkpoint_();
   const c10::DeviceGuard guard(model_->device());
   const auto bits = static_cast<std::size_t>(std::countr_zero(alphabet()));
   std::vector<std::uint16_t> shares(symbols.size() * bits);
-  const at::Tensor tables = with_room([&] { return tables_of(scores_of(symbols, run)); });
-  const auto* table = static_cast<const std::uint32_t*>(tables.const_data_ptr());
-  for (std::size_t i = 0; i < symbols.size(); ++i, table += alphabet() + 1) {
-    write_shares_of_ones(table, symbols[i], std::span(shares).subspan(i * bits, bits));
+  std::size_t chunks = chunks_of_passes(1);
+  for (std::size_t begin = 0; begin < symbols.size();) {
+    checkpoint_();
+    const auto part = symbols.subspan(begin, std::min(chunks * run, symbols.size() - begin));
+    try {
+      const at::Tensor tables = with_room([&] { return tables_of(scores_of(part, run)); });
+      const auto* table = static_cast<const std::uint32_t*>(tables.const_data_ptr());
+      for (std::size_t i = 0; i < part.size(); ++i, table += alphabet() + 1) {
+        write_shares_of_ones(table, part[i], std::span(shares).subspan((begin + i) * bits, bits));
+      }
+    } catch (const std::bad_alloc&) {
+      if (chunks == 1) throw;
+      chunks /= 2;
+      continue;
+    }
+    begin += part.size();
   }
   return shares;
 }
@@ -233,7 +248,7 @@ void CudaLanguageModelPrior::decode(std::span<const std::span<const std::byte>> 
       tokens = following == 0 ? lockstep_->tokens()
                               : at::empty({count, 1 + following}, between.options());
       launch_decode(
-          scores.const_data_ptr<std::int32_t>(), chunks.size(), alphabet(), code.streams(),
+          scores.const_data_ptr<std::int32_t>(), chunks.size(), alphabet(), code.rows(),
           {static_cast<std::uint16_t*>(decoded.mutable_data_ptr()), steps, at,
            symbol_tokens.const_data_ptr<std::int32_t>(), between.const_data_ptr<std::int32_t>(),
            following, tokens.mutable_data_ptr<std::int32_t>()},

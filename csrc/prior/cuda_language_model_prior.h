@@ -42,8 +42,10 @@ class CudaLanguageModelPrior final : public Prior {
     model::cuda::Moment arrival;
   };
 
-  /// After the last of `tokens` [chunks, steps], the next ones of the first chunks; [chunks,
-  /// alphabet].
+  /// That go through the model in so many passes.
+  [[nodiscard]] std::size_t chunks_of_passes(std::size_t passes) const;
+  /// [chunks, alphabet], after `tokens` [chunks, steps], which follow what the first chunks have
+  /// had; until the next call.
   [[nodiscard]] at::Tensor scores_after(const at::Tensor& tokens);
   /// Of all `symbols` of chunks of `run`, by the symbols before them: [symbols, alphabet].
   [[nodiscard]] at::Tensor scores_of(std::span<const std::uint16_t> symbols, std::size_t run) const;

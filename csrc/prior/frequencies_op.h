@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "prior/frequencies_launch.h"
+#include "prior/table_launch.h"
 
 namespace lmgc::prior {
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "model/cuda/warp.cuh"
-#include "prior/frequencies_launch.h"
 #include "prior/frequency.h"
+#include "prior/table_launch.h"
 
 namespace lmgc::prior {
 

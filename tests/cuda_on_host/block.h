@@ -43,6 +43,9 @@ struct Running {
   UnderWay& under_way;
 };
 
+/// Where launches go instead of being run; null: they are run.
+inline std::vector<std::function<void()>>* recording = nullptr;
+
 /// Calls body() as each of `threads` threads, whole warps, of block `index`. Throws
 /// std::logic_error if some wait for others that do not come, `fail` was called, or one reads or
 /// writes past the end of guarded memory or what is not aligned.

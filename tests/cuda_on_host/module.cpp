@@ -1,5 +1,6 @@
 #include <array>
 
+#include "block.h"
 #include "codec/mixture_representation.h"
 #include "codec/text_representation.h"
 #include "memory.h"
@@ -29,11 +30,17 @@ bool has_warpgroup_products() { return is_hopper; }
 /// Of a Hopper; or so few that attention keeps only what few keys need.
 std::int64_t shared_bytes() { return is_hopper ? 227 << 10 : 8 << 10; }
 
-/// What it records runs each time it is launched.
-using Recorded = std::function<void(void*)>;
-Graph::Graph(const Recorded& enqueue) : kernels_(new Recorded(enqueue)) {}
+/// Kernels with the arguments that they were recorded with.
+using Recorded = std::vector<std::function<void()>>;
+Graph::Graph(const std::function<void(void*)>& enqueue) : kernels_(new Recorded) {
+  cuda_on_host::recording = static_cast<Recorded*>(kernels_);
+  enqueue(nullptr);
+  cuda_on_host::recording = nullptr;
+}
 Graph::~Graph() { delete static_cast<Recorded*>(kernels_); }
-void Graph::launch(void* stream) const { (*static_cast<const Recorded*>(kernels_))(stream); }
+void Graph::launch(void*) const {
+  for (const auto& kernel : *static_cast<const Recorded*>(kernels_)) kernel();
+}
 
 }  // namespace lmgc::model::cuda
 

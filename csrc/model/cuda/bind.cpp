@@ -13,23 +13,30 @@ namespace py = pybind11;
 namespace lmgc::model::cuda {
 namespace {
 
+void check_tokens(const at::Tensor& tokens, std::int64_t vocabulary) {
+  const at::Tensor host = tokens.cpu();
+  TORCH_CHECK_VALUE(host.numel() == 0 || (host.min().item<std::int64_t>() >= 0 &&
+                                          host.max().item<std::int64_t>() < vocabulary),
+                    "lmgc::model: tokens outside the vocabulary of ", vocabulary);
+}
+
 /// Scores on the device, [lanes, count of wanted, readout tokens].
 at::Tensor extend(const LanguageModel& model, KeyValueCache& cache, const at::Tensor& tokens,
                   const Matrix& readout, std::vector<bool> wanted) {
   if (wanted.empty() && tokens.dim() == 2) {
     wanted.assign(static_cast<std::size_t>(tokens.size(1)), true);
   }
-  const at::Tensor host = tokens.cpu();
-  TORCH_CHECK_VALUE(
-      host.numel() == 0 || (host.min().item<std::int64_t>() >= 0 &&
-                            host.max().item<std::int64_t>() < model.architecture().vocabulary),
-      "lmgc::model: tokens outside the vocabulary of ", model.architecture().vocabulary);
+  check_tokens(tokens, model.architecture().vocabulary);
   const std::vector<std::uint8_t> flags(wanted.begin(), wanted.end());
   return model.extend(cache, tokens.to(model.device()).contiguous(), flags, readout);
 }
 
 /// Scores on the device, [lanes, readout tokens]; they last until the next step.
 at::Tensor step(Lockstep& lockstep, const at::Tensor& tokens) {
+  TORCH_CHECK_VALUE(tokens.dim() == 1 && tokens.size(0) == lockstep.tokens().size(0),
+                    "lmgc::model: tokens of a step are [lanes], for ", lockstep.tokens().size(0),
+                    " lanes, got ", tokens.sizes());
+  check_tokens(tokens, lockstep.model().architecture().vocabulary);
   lockstep.tokens().copy_(tokens.unsqueeze(-1));
   return lockstep.step();
 }

@@ -12,14 +12,15 @@ namespace lmgc::model::cuda {
 namespace {
 
 struct Facts {
-  int multiprocessors, shared_bytes, major, minor;
+  int multiprocessors, shared_bytes, major, minor, driver;
 };
 
 /// Of the current device; asked of the driver once, since every launch asks.
 const Facts& facts() {
   static const std::vector<Facts> of_all = [] {
-    int count = 0;
+    int count = 0, driver = 0;
     C10_CUDA_CHECK(cudaGetDeviceCount(&count));
+    C10_CUDA_CHECK(cudaDriverGetVersion(&driver));
     std::vector<Facts> all;
     for (int device = 0; device < count; ++device) {
       const auto attribute = [device](cudaDeviceAttr which) {
@@ -30,7 +31,7 @@ const Facts& facts() {
       all.push_back({attribute(cudaDevAttrMultiProcessorCount),
                      attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin),
                      attribute(cudaDevAttrComputeCapabilityMajor),
-                     attribute(cudaDevAttrComputeCapabilityMinor)});
+                     attribute(cudaDevAttrComputeCapabilityMinor), driver});
     }
     return all;
   }();
@@ -89,7 +90,8 @@ bool has_warpgroup_products() {
 
 bool kernels_may_overlap() {
 #ifdef LMGC_OVERLAPPING_KERNELS
-  return facts().major >= 9;
+  constexpr int kRecordsThem = 12030;  // the driver that takes such launches into graphs
+  return facts().major >= 9 && facts().driver >= kRecordsThem;
 #else
   return false;
 #endif

@@ -19,6 +19,7 @@ void check_launches();
 [[nodiscard]] std::int64_t free_bytes(c10::Device device);
 
 /// Tokens that go through the layers together, where there are as many: enough to fill a device.
+/// Fewer in tests on the host.
 [[nodiscard]] std::int64_t pass_rows();
 
 /// What the current stream has been given so far.

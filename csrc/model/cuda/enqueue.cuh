@@ -19,8 +19,8 @@ static inline __device__ void let_next_start() {
 #endif
 }
 
-/// Until the stream's kernels before this one are done. Every kernel calls it before it touches
-/// what others write or read.
+/// Until the stream's kernels before this one are done. Every kernel calls it before it writes, or
+/// reads what others write: all but the model's tensors.
 static inline __device__ void wait_for_earlier() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;\n" ::: "memory");

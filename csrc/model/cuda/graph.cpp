@@ -1,5 +1,6 @@
 #include "model/cuda/graph.h"
 
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAException.h>
 #include <cuda_runtime.h>
 
@@ -20,10 +21,18 @@ using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Destroy<Handle, des
 
 using Recorded = Owned<cudaGraph_t, &cudaGraphDestroy>;
 
-/// As C10_CUDA_CHECK; no room on the device is std::bad_alloc.
-void check(cudaError_t result) {
+/// Does `call`, which returns a cudaError_t. What it needs comes from the driver: if that has no
+/// memory, from what Torch keeps of it unused; if there is none, throws std::bad_alloc.
+template <typename Call>
+void with_room(const Call& call) {
+  cudaError_t result = call();
   if (result == cudaErrorMemoryAllocation) {
-    static_cast<void>(cudaGetLastError());  // told by the exception
+    static_cast<void>(cudaGetLastError());  // seen
+    c10::cuda::CUDACachingAllocator::emptyCache();
+    result = call();
+  }
+  if (result == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());
     throw std::bad_alloc();
   }
   C10_CUDA_CHECK(result);
@@ -32,7 +41,7 @@ void check(cudaError_t result) {
 /// What `enqueue` puts on a stream of its own, which nobody else has.
 Recorded record(const std::function<void(void* stream)>& enqueue) {
   cudaStream_t made = nullptr;
-  C10_CUDA_CHECK(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking));
+  with_room([&] { return cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking); });
   const Owned<cudaStream_t, &cudaStreamDestroy> stream(made);
   C10_CUDA_CHECK(cudaStreamBeginCapture(made, cudaStreamCaptureModeThreadLocal));
   cudaGraph_t graph = nullptr;
@@ -43,7 +52,7 @@ Recorded record(const std::function<void(void* stream)>& enqueue) {
     if (graph != nullptr) C10_CUDA_CHECK_WARN(cudaGraphDestroy(graph));
     throw;
   }
-  check(cudaStreamEndCapture(made, &graph));
+  C10_CUDA_CHECK(cudaStreamEndCapture(made, &graph));
   return Recorded(graph);
 }
 
@@ -52,7 +61,7 @@ Recorded record(const std::function<void(void* stream)>& enqueue) {
 Graph::Graph(const std::function<void(void* stream)>& enqueue) {
   const Recorded recorded = record(enqueue);
   cudaGraphExec_t kernels = nullptr;
-  check(cudaGraphInstantiate(&kernels, recorded.get(), 0));
+  with_room([&] { return cudaGraphInstantiate(&kernels, recorded.get(), 0); });
   kernels_ = kernels;
 }
 
@@ -61,7 +70,10 @@ Graph::~Graph() {
 }
 
 void Graph::launch(void* stream) const {
-  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(kernels_), static_cast<cudaStream_t>(stream)));
+  with_room([&] {
+    return cudaGraphLaunch(static_cast<cudaGraphExec_t>(kernels_),
+                           static_cast<cudaStream_t>(stream));
+  });
 }
 
 }  // namespace lmgc::model::cuda

@@ -77,6 +77,7 @@ void LanguageModel::require_own_process() const {
 
 Matrix LanguageModel::readout(std::span<const std::int32_t> tokens) const {
   require_own_process();
+  const c10::DeviceGuard guard(device_);
   const at::Tensor rows =
       at::tensor(at::ArrayRef<std::int32_t>(tokens.data(), tokens.size()), at::kInt).to(device_);
   Matrix readout =

@@ -13,6 +13,7 @@ Lockstep::Lockstep(const LanguageModel& model, KeyValueCache& cache, const Matri
       cache_(cache),
       readout_(readout),
       pass_(model.architecture(), model.device(), cache.lanes(), 1) {
+  model.require_own_process();
   const auto ints = at::TensorOptions(model.device()).dtype(at::kInt);
   tokens_ = at::zeros({cache.lanes(), 1}, ints);
   scores_ = at::empty({cache.lanes(), readout.columns}, ints);

@@ -18,6 +18,7 @@ class Lockstep {
   /// All must outlive it.
   Lockstep(const LanguageModel& model, KeyValueCache& cache, const Matrix& readout);
 
+  [[nodiscard]] const LanguageModel& model() const { return model_; }
   /// The lanes' next tokens [lanes, 1], int32 within the vocabulary: written before a step, by the
   /// caller's current stream.
   [[nodiscard]] const at::Tensor& tokens() const { return tokens_; }

@@ -7,7 +7,8 @@
 #include "block.h"
 #include "memory.h"
 
-/// Twin of csrc/model/cuda/enqueue.cuh: a launch runs the kernel, block after block.
+/// Twin of csrc/model/cuda/enqueue.cuh: a launch runs the kernel, block after block, unless a graph
+/// records it.
 namespace lmgc::model::cuda {
 
 static inline void let_next_start() {}
@@ -28,8 +29,7 @@ struct Grid {
 };
 
 template <typename... Parameters>
-void enqueue(void (*kernel)(Parameters...), const Grid& grid, void*,
-             const std::type_identity_t<Parameters>&... arguments) {
+void run(void (*kernel)(Parameters...), const Grid& grid, const Parameters&... arguments) {
   std::size_t index = 0;
   gridDim = {grid.blocks.x, grid.blocks.y, 1};
   for (unsigned y = 0; y < grid.blocks.y; ++y) {
@@ -39,6 +39,13 @@ void enqueue(void (*kernel)(Parameters...), const Grid& grid, void*,
       cuda_on_host::run_block(index++, grid.threads, shared.bytes(), [&] { kernel(arguments...); });
     }
   }
+}
+
+template <typename... Parameters>
+void enqueue(void (*kernel)(Parameters...), const Grid& grid, void*,
+             const std::type_identity_t<Parameters>&... arguments) {
+  if (cuda_on_host::recording == nullptr) return run<Parameters...>(kernel, grid, arguments...);
+  cuda_on_host::recording->push_back([=] { run<Parameters...>(kernel, grid, arguments...); });
 }
 
 }  // namespace lmgc::model::cuda

@@ -1,5 +1,5 @@
 #include "model/cuda/enqueue.cuh"
-#include "prior/frequencies_launch.h"
+#include "prior/table_launch.h"
 #include "prior/warp_table.cuh"
 
 /// What is done with the table of a row of scores, by a warp a row.
@@ -40,23 +40,23 @@ __global__ void intervals_kernel(const std::int32_t* scores, const std::uint16_t
 }
 
 __global__ void decode_kernel(const std::int32_t* scores, std::size_t rows, int alphabet,
-                              const Streams streams, const Decoded decoded) {
+                              const CodedRows code, const Decoded decoded) {
   model::cuda::let_next_start();
   model::cuda::wait_for_earlier();
   const std::size_t row = row_of_warp();
   if (row >= rows) return;
   const WarpTable table(scores + row * static_cast<std::size_t>(alphabet), alphabet);
-  coder::RangeDecoder decoder = decoded.at == 0
-                                    ? coder::RangeDecoder(streams.bytes + streams.ends[row],
-                                                          streams.bytes + streams.ends[row + 1])
-                                    : streams.decoders[row];
+  coder::RangeDecoder decoder =
+      decoded.at == 0
+          ? coder::RangeDecoder(code.bytes + code.ends[row], code.bytes + code.ends[row + 1])
+          : code.decoders[row];
   const std::uint32_t target = decoder.target();
   __syncwarp();  // all have read the decoder
 
   table.for_intervals([&](int symbol, Interval interval) {  // of one thread, one holds it
     if (target - interval.cumulative >= interval.frequency) return;
     decoder.take(interval);
-    streams.decoders[row] = decoder;
+    code.decoders[row] = decoder;
     const auto index = static_cast<std::int64_t>(row);
     decoded.symbols[index * decoded.run + decoded.at] = static_cast<std::uint16_t>(symbol);
     std::int32_t* const tokens = decoded.tokens + index * (1 + decoded.between_count);
@@ -89,8 +89,8 @@ void launch_intervals(const std::int32_t* scores, const std::uint16_t* symbols, 
 }
 
 void launch_decode(const std::int32_t* scores, std::size_t rows, std::size_t alphabet,
-                   const Streams& streams, const Decoded& decoded, void* stream) {
-  enqueue_rows(decode_kernel, rows, stream, scores, rows, static_cast<int>(alphabet), streams,
+                   const CodedRows& code, const Decoded& decoded, void* stream) {
+  enqueue_rows(decode_kernel, rows, stream, scores, rows, static_cast<int>(alphabet), code,
                decoded);
 }
 

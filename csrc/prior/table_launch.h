@@ -6,8 +6,8 @@
 #include "coder/range_decoder.h"
 #include "prior/frequency.h"
 
-/// Kernels that make tables of scores, enqueued on `stream` (a cudaStream_t). Pointers are the
-/// device's. Bits are those of frequency.h.
+/// Kernels that make tables of scores, and what is decoded by them, enqueued on `stream` (a
+/// cudaStream_t). Pointers are the device's. Bits are those of frequency.h.
 namespace lmgc::prior {
 
 /// Most symbols of a table.
@@ -22,7 +22,7 @@ void launch_intervals(const std::int32_t* scores, const std::uint16_t* symbols, 
                       std::size_t alphabet, Interval* intervals, void* stream);
 
 /// Code of rows, one after another.
-struct Streams {
+struct CodedRows {
   const std::byte* bytes;
   const std::int64_t* ends;       ///< [rows + 1], of row i at i + 1
   coder::RangeDecoder* decoders;  ///< [rows], made with the first symbol
@@ -40,6 +40,6 @@ struct Decoded {
 
 /// Decodes the next symbol of each row, by the table of its scores.
 void launch_decode(const std::int32_t* scores, std::size_t rows, std::size_t alphabet,
-                   const Streams& streams, const Decoded& decoded, void* stream);
+                   const CodedRows& code, const Decoded& decoded, void* stream);
 
 }  // namespace lmgc::prior
