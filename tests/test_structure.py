@@ -227,6 +227,31 @@ def test_rows_above_are_taken_where_they_know_more_than_history(
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("preset", HISTORY_PRESETS)
+def test_rows_that_rows_above_know_best_below_rows_that_cost_nothing(
+    dtype: torch.dtype, preset: str
+) -> None:
+    """In a section of a tile, too, rows are where they were; with history and without."""
+
+    def step(seed: int, walk: bool) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        if walk:
+            rows = torch.randn(512, 128, generator=generator).cumsum(0)
+        else:  # others every 128 rows
+            few = torch.randn(4, 128, 6, generator=generator)
+            rows = (few @ torch.randn(4, 6, 128, generator=generator)).flatten(0, 1)
+        rows[:128] = torch.randn(1, 128, generator=generator).round()
+        return (rows * 1e-3).flatten().to(dtype)
+
+    for walk in (True, False):
+        codec = lmgc_torch.Codec(preset, shapes=[(512, 128)])
+        for seed in range(3):
+            gradient = step(seed, walk)
+            assert rate(codec, gradient) < 0.9
+            codec.observe(gradient)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
 @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_rows_from_rows_above_decode(dtype: torch.dtype, data: st.DataObject) -> None:

@@ -22,7 +22,8 @@ struct TileBuffers {
 
 /// Code of a tile of `values` (aligned elements of a float dtype, at their places in the
 /// parameter). `model`: what history says about it, or null; where it says little or nothing,
-/// `rows_above` are tried. Empty if all values are +0.0.
+/// `rows_above` are tried, which requires that the tile, too, says where its rows are. Empty if all
+/// values are +0.0.
 [[nodiscard]] std::vector<std::byte> encode_tile(serialize::DType dtype, const std::byte* values,
                                                  const predict::Tile& tile,
                                                  const predict::Model* model, bool rows_above,

@@ -69,7 +69,9 @@ std::vector<std::byte> encode_sections(DType dtype, const std::byte* values,
   std::vector<std::vector<std::byte>> codes;
   each_section(dtype, values, tile, own,
                [&](const predict::Tile& section, const predict::Model* model) {
-                 codes.push_back(encode_tile(dtype, values, section, model, true, buffers));
+                 // Only its model knows where a section's rows are.
+                 const bool rows_above = model == nullptr;
+                 codes.push_back(encode_tile(dtype, values, section, model, rows_above, buffers));
                });
   return joined_sections(codes);
 }
