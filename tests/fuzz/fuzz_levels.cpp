@@ -108,7 +108,7 @@ void round_trip_mixed(std::span<const std::byte> bytes) {
                [&](Question question, int level, lmgc::logistic::Probability chance) {
                  const bool yes =
                      question == Question::kIs ? levels[i] == level : levels[i] > level;
-                 encoder.encode(lmgc::prior::interval_of_bit(yes, chance));
+                 encoder.encode(lmgc::coder::interval_of_bit(yes, chance));
                  return yes;
                });
   }
@@ -119,8 +119,8 @@ void round_trip_mixed(std::span<const std::byte> bytes) {
     const int level = other.find(
         i / columns, i % columns, predictions[i], scales[i],
         [&](Question, int, lmgc::logistic::Probability chance) {
-          const bool yes = decoder.target() < lmgc::prior::interval_of_bit(true, chance).frequency;
-          decoder.take(lmgc::prior::interval_of_bit(yes, chance));
+          const bool yes = decoder.target() < lmgc::coder::interval_of_bit(true, chance).frequency;
+          decoder.take(lmgc::coder::interval_of_bit(yes, chance));
           return yes;
         });
     if (level != levels[i]) std::abort();
