@@ -22,9 +22,8 @@ using coder::kTotalFrequency;
 /// Writes cumulative frequencies [count + 1], from 0 to kTotalFrequency, in proportion to `weights`
 /// [count], each symbol's at least 1. Requires 1 <= count <= 2^16 and a sum of weights in [1,
 /// 2^40). What rounding leaves goes to the heaviest symbol, the first of equals.
-LMGC_HOST_DEVICE constexpr void frequencies_from_weights(const std::uint32_t* weights,
-                                                         std::size_t count,
-                                                         std::uint32_t* cumulative) {
+constexpr void frequencies_from_weights(const std::uint32_t* weights, std::size_t count,
+                                        std::uint32_t* cumulative) {
   std::uint64_t sum = 0;
   std::size_t heaviest = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -43,9 +42,8 @@ LMGC_HOST_DEVICE constexpr void frequencies_from_weights(const std::uint32_t* we
 
 /// The same from `scores` [count], Q15.16 nats: softmax with integer sums. `weights` [count] is
 /// scratch.
-LMGC_HOST_DEVICE constexpr void frequencies_from_scores(const std::int32_t* scores,
-                                                        std::size_t count, std::uint32_t* weights,
-                                                        std::uint32_t* cumulative) {
+constexpr void frequencies_from_scores(const std::int32_t* scores, std::size_t count,
+                                       std::uint32_t* weights, std::uint32_t* cumulative) {
   std::int32_t best = scores[0];
   for (std::size_t i = 1; i < count; ++i) best = scores[i] > best ? scores[i] : best;
   for (std::size_t i = 0; i < count; ++i) {
@@ -55,40 +53,10 @@ LMGC_HOST_DEVICE constexpr void frequencies_from_scores(const std::int32_t* scor
   frequencies_from_weights(weights, count, cumulative);
 }
 
-/// One symbol's interval in the table that frequencies_from_scores makes.
-[[nodiscard]] LMGC_HOST_DEVICE constexpr Interval interval_from_scores(const std::int32_t* scores,
-                                                                       std::size_t count,
-                                                                       std::size_t symbol) {
-  std::int32_t best = scores[0];
-  for (std::size_t i = 1; i < count; ++i) best = scores[i] > best ? scores[i] : best;
-  const auto weight = [&](std::size_t i) {
-    return exact::exp_q30(static_cast<std::uint32_t>(best) - static_cast<std::uint32_t>(scores[i]));
-  };
-  std::uint64_t sum = 0;
-  std::size_t heaviest = 0;
-  std::uint32_t heaviest_weight = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t now = weight(i);
-    sum += now;
-    if (now > heaviest_weight) heaviest = i, heaviest_weight = now;
-  }
-  std::uint32_t at = 0;
-  Interval interval;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t frequency = frequency_of(weight(i), sum, count);
-    if (i == symbol) interval = {at, frequency};
-    at += frequency;
-  }
-  const std::uint32_t left = kTotalFrequency - at;
-  if (symbol > heaviest) interval.cumulative += left;
-  if (symbol == heaviest) interval.frequency += left;
-  return interval;
-}
-
 /// Of symbols of `bits` bits that begin with the `depth` bits of `begin`: the share in 2^16 of
 /// those that go on with a one, at least 1 and below 2^16, by their table.
-[[nodiscard]] LMGC_HOST_DEVICE constexpr std::uint16_t share_of_ones(
-    const std::uint32_t* cumulative, unsigned bits, unsigned begin, unsigned depth) {
+[[nodiscard]] constexpr std::uint16_t share_of_ones(const std::uint32_t* cumulative, unsigned bits,
+                                                    unsigned begin, unsigned depth) {
   const unsigned half = 1U << (bits - depth - 1);
   const std::uint32_t* first = cumulative + (static_cast<std::size_t>(begin) << (bits - depth));
   const std::uint64_t all = first[2 * half] - first[0], ones = first[2 * half] - first[half];

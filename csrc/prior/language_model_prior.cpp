@@ -61,10 +61,12 @@ void LanguageModelPrior::for_chunks(std::span<const std::uint16_t> symbols, std:
 
 void LanguageModelPrior::intervals(std::span<const std::uint16_t> symbols, std::size_t run,
                                    const TakeIntervals& take) {
+  std::vector<std::uint32_t> weights(alphabet()), table(alphabet() + 1);
   for_chunks(symbols, run, [&](std::size_t first, std::span<const std::uint16_t> chunk) {
     std::vector<Interval> of_chunk;
     for (const std::int32_t* scores = scores_.data(); const std::uint16_t symbol : chunk) {
-      of_chunk.push_back(interval_from_scores(scores, alphabet(), symbol));
+      frequencies_from_scores(scores, alphabet(), weights.data(), table.data());
+      of_chunk.push_back({table[symbol], table[symbol + 1u] - table[symbol]});
       scores += alphabet();
     }
     take(first / run, of_chunk);

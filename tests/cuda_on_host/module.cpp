@@ -32,10 +32,14 @@ std::int64_t shared_bytes() { return is_hopper ? 227 << 10 : 8 << 10; }
 
 /// Kernels with the arguments that they were recorded with.
 using Recorded = std::vector<std::function<void()>>;
-Graph::Graph(const std::function<void(void*)>& enqueue) : kernels_(new Recorded) {
-  cuda_on_host::recording = static_cast<Recorded*>(kernels_);
+Graph::Graph(const std::function<void(void*)>& enqueue) {
+  auto recorded = std::make_unique<Recorded>();
+  const struct Recording {
+    explicit Recording(Recorded* to) { cuda_on_host::recording = to; }
+    ~Recording() { cuda_on_host::recording = nullptr; }
+  } recording(recorded.get());
   enqueue(nullptr);
-  cuda_on_host::recording = nullptr;
+  kernels_ = recorded.release();
 }
 Graph::~Graph() { delete static_cast<Recorded*>(kernels_); }
 void Graph::launch(void*) const {
